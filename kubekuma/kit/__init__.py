@@ -1,0 +1,1 @@
+"""Tools that know nothing of KubeKuma: each file could be a library of its own."""

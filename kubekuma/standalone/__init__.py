@@ -1,0 +1,1 @@
+"""A small Kubernetes API for people without a cluster, and for tests."""
