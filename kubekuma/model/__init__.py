@@ -1,0 +1,1 @@
+"""What everything is made of: frozen classes without behaviour, and the schemas drawn from them."""

@@ -1,0 +1,136 @@
+"""What one check found."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+
+import attrs
+
+
+class Outcome(StrEnum):
+    """What a check says of its target."""
+
+    PASSED = "passed"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # we could not look: never the target's fault
+
+
+class Reason(StrEnum):
+    """Why a check ended as it did: the same word in status, history, metrics, API and UI."""
+
+    PASSED = "Passed"
+    # Degraded
+    SLOW = "Slow"
+    EXPECTATION_DEGRADED = "ExpectationDegraded"
+    # The target's
+    TIMEOUT = "Timeout"
+    DNS_NXDOMAIN = "DnsNxdomain"
+    DNS_FAILURE = "DnsFailure"
+    CONNECTION_REFUSED = "ConnectionRefused"
+    CONNECTION_RESET = "ConnectionReset"
+    CONNECTION_CLOSED = "ConnectionClosed"
+    CONNECTION_FAILED = "ConnectionFailed"
+    HOST_UNREACHABLE = "HostUnreachable"
+    ADDRESS_DENIED = "AddressDenied"
+    TLS_EXPIRED = "TlsExpired"
+    TLS_UNTRUSTED = "TlsUntrusted"
+    TLS_HOSTNAME = "TlsHostname"
+    TLS_FAILED = "TlsFailed"
+    PROTOCOL_ERROR = "ProtocolError"
+    TOO_MANY_REDIRECTS = "TooManyRedirects"
+    BAD_REDIRECT = "BadRedirect"
+    HEADERS_TOO_LARGE = "HeadersTooLarge"
+    BODY_TOO_LARGE = "BodyTooLarge"
+    DECODING_FAILED = "DecodingFailed"
+    STATUS_MISMATCH = "StatusMismatch"
+    LATENCY_MISMATCH = "LatencyMismatch"
+    CONTENT_TYPE_MISMATCH = "ContentTypeMismatch"
+    HEADER_MISMATCH = "HeaderMismatch"
+    KEYWORD_MISSING = "KeywordMissing"
+    KEYWORD_PRESENT = "KeywordPresent"
+    JSON_INVALID = "JsonInvalid"
+    JSON_MISMATCH = "JsonMismatch"
+    BANNER_MISMATCH = "BannerMismatch"
+    EXPECTATION_FAILED = "ExpectationFailed"
+    INVERTED = "Inverted"  # it passed, and should not have
+    # Ours: the outcome is unknown and nobody is blamed
+    NO_DESCRIPTORS = "NoDescriptors"
+    NO_ROUTE = "NoRoute"
+    NO_RESOLVER = "NoResolver"
+    NO_MEMORY = "NoMemory"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105 - a word, not a secret
+    INTERNAL_ERROR = "InternalError"
+
+    @property
+    def ours(self) -> bool:
+        """Whether the fault is ours, so that nothing can be said of the target."""
+        return self in _OURS
+
+
+_OURS = frozenset(
+    {
+        Reason.NO_DESCRIPTORS,
+        Reason.NO_ROUTE,
+        Reason.NO_RESOLVER,
+        Reason.NO_MEMORY,
+        Reason.SECRET_MISSING,
+        Reason.INTERNAL_ERROR,
+    }
+)
+_DEGRADED = frozenset({Reason.SLOW, Reason.EXPECTATION_DEGRADED})
+
+
+def outcome_of(reason: Reason) -> Outcome:
+    """What ``reason`` says of the target, before ``invert``."""
+    if reason is Reason.PASSED:
+        return Outcome.PASSED
+    if reason in _DEGRADED:
+        return Outcome.DEGRADED
+    return Outcome.UNKNOWN if reason.ours else Outcome.FAILED
+
+
+@attrs.frozen(kw_only=True)
+class Timings:
+    """Seconds spent in each phase; None: the check did not get that far, or has no such phase.
+
+    They add up to the latency, redirects included.
+    """
+
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    first_byte: float | None = None
+    transfer: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Certificate:
+    """The certificate that a target showed, whether or not it verifies."""
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    not_before: datetime
+    expires_at: datetime
+    fingerprint: str  # SHA-256 of the DER form, in hex
+    valid: bool
+
+
+@attrs.frozen(kw_only=True)
+class CheckResult:
+    """What one check found. ``latency_seconds`` is the whole check's, without waiting for a slot."""
+
+    reason: Reason
+    message: str = ""
+    latency_seconds: float = 0.0
+    timings: Timings = Timings()
+    peer: str | None = None  # "192.0.2.1:443"
+    status_code: int | None = None
+    certificate: Certificate | None = None
+    transcript: Sequence[str] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """What this says of the target, before ``invert``."""
+        return outcome_of(self.reason)
