@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from kubekuma.model.field import Rule, says
+from kubekuma.model.field import Rule, at_least_one, exactly_one, says
 
 STATUS_CODES = r"^[1-5][0-9]{2}(-[1-5][0-9]{2})?$"
 EXPECT_VALUE = (
@@ -52,7 +52,8 @@ class Expectation:
 
     __rules__ = (
         Rule(
-            rule="self.op == 'exists' || has(self.to)",
+            cel=None,  # to has any type
+            holds=lambda it: it.op == Op.EXISTS or it.to is not None,
             message="must have to unless op is exists",
         ),
     )
@@ -64,7 +65,9 @@ class Expectation:
         pattern=EXPECT_VALUE,
     )
     op: Op = says("How it is compared.", default=Op.EQUALS)
-    to: Any | None = says("With what: text, a number, true or false, or for in a list.", default=None)
+    to: Any | None = says(
+        "With what: text, a number, true or false, or for in a list.", default=None
+    )
     severity: Severity = says("What a mismatch makes of the monitor.", default=Severity.DOWN)
 
 
@@ -106,12 +109,7 @@ class HttpCriteria:
 class KeywordCriteria:
     """What the decoded body must and must not contain."""
 
-    __rules__ = (
-        Rule(
-            rule="has(self.contains) || has(self.notContains) || has(self.regex)",
-            message="must have at least one of contains, notContains and regex",
-        ),
-    )
+    __rules__ = (at_least_one("contains", "notContains", "regex"),)
 
     contains: tuple[str, ...] | None = says(
         "Texts that must all occur.", default=None, min_items=1, max_items=32, max_length=1024
@@ -133,15 +131,8 @@ class JsonQueryCriteria:
     """What a path into the JSON body must find."""
 
     __rules__ = (
-        Rule(
-            rule=(
-                "[has(self.equals), has(self.notEquals), has(self.exists), has(self.matches),"
-                " has(self.lt), has(self.lte), has(self.gt), has(self.gte)]"
-                ".filter(x, x).size() == 1"
-            ),
-            message=(
-                "must have exactly one of equals, notEquals, exists, matches, lt, lte, gt and gte"
-            ),
+        exactly_one(
+            *("equals", "notEquals", "exists", "matches", "lt", "lte", "gt", "gte"), visible=False
         ),
     )
 
@@ -160,7 +151,11 @@ class JsonQueryCriteria:
         "It must be greater.", default=None, int_or_string=True, pattern=DECIMAL, max_length=64
     )
     gte: int | str | None = says(
-        "It must be at least this.", default=None, int_or_string=True, pattern=DECIMAL, max_length=64
+        "It must be at least this.",
+        default=None,
+        int_or_string=True,
+        pattern=DECIMAL,
+        max_length=64,
     )
 
 

@@ -4,7 +4,7 @@
 else repeats them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -39,14 +39,76 @@ class Specifics:
 
 @attrs.frozen(kw_only=True)
 class Rule:
-    """A CEL rule of the object that declares it (``x-kubernetes-validations``).
+    """Something that must hold within one object, said twice.
 
-    Each is said a second time in ``validate``, because objects may be older than a rule.
+    ``cel`` is for the API server (``x-kubernetes-validations``), ``holds`` for
+    us, because objects may be older than a rule: it looks at a decoded object
+    of the class that declares the rule. ``cel`` is None where the schema
+    language cannot see the fields: those of any type are invisible to it.
     """
 
-    rule: str
+    cel: str | None
+    holds: Callable[[Any], bool]
     message: str
-    field_path: str | None = None
+    field_path: str = ""  # below the object, such as "timeoutSeconds"
+
+
+def exactly_one(*names: str, visible: bool = True) -> Rule:
+    """Exactly one of the fields ``names`` (as in manifests) is there.
+
+    ``visible=False``: one of them has any type, which CEL cannot see.
+    """
+    cel = f"{_count_of(names)} == 1" if len(names) > 2 else _differ(*names)
+    return Rule(
+        cel=cel if visible else None,
+        holds=lambda it: _present(it, names) == 1,
+        message=f"must have exactly one of {_listed(names)}",
+    )
+
+
+def at_most_one(*names: str) -> Rule:
+    """Not two of the fields ``names`` are there."""
+    return Rule(
+        cel=f"{_count_of(names)} <= 1",
+        holds=lambda it: _present(it, names) <= 1,
+        message=f"must have at most one of {_listed(names)}",
+    )
+
+
+def at_least_one(*names: str) -> Rule:
+    """One of the fields ``names`` is there, or more."""
+    return Rule(
+        cel=" || ".join(f"has(self.{name})" for name in names),
+        holds=lambda it: _present(it, names) >= 1,
+        message=f"must have at least one of {_listed(names)}",
+    )
+
+
+def needed_when(name: str, field: str, *values: str) -> Rule:
+    """The field ``name`` is there when ``field``, which has a default, is one of ``values``."""
+    among = ", ".join(f"'{value}'" for value in values)
+    return Rule(
+        cel=f"!has(self.{field}) || !(self.{field} in [{among}]) || has(self.{name})",
+        holds=lambda it: getattr(it, snake_case(field)) not in values or _present(it, [name]) == 1,
+        message=f"must have {name} when {field} is {_listed(values, 'or')}",
+    )
+
+
+def _present(it: Any, names: Sequence[str]) -> int:
+    return sum(getattr(it, snake_case(name)) is not None for name in names)
+
+
+def _count_of(names: Sequence[str]) -> str:
+    return f"[{', '.join(f'has(self.{name})' for name in names)}].filter(x, x).size()"
+
+
+def _differ(one: str, other: str) -> str:
+    return f"has(self.{one}) != has(self.{other})"
+
+
+def _listed(names: Sequence[str], word: str = "and") -> str:
+    *most, last = names
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def says(doc: str, *, default: Any = attrs.NOTHING, **specifics: Any) -> Any:
@@ -79,10 +141,12 @@ def camel_case(snake: str) -> str:
     return head + "".join(word[:1].upper() + word[1:] for word in tail)
 
 
+def snake_case(camel: str) -> str:
+    """``intervalSeconds`` -> ``interval_seconds``; ``oauth2ClientCredentials`` keeps its digit."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in camel)
+
+
 def rules_of(cls: type) -> Sequence[Rule]:
-    """The CEL rules that ``cls`` itself declares."""
+    """The rules that ``cls`` itself declares."""
     declared: Sequence[Rule] = vars(cls).get(RULES, ())
     return declared
-
-
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"

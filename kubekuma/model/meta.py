@@ -15,7 +15,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 
 class Key(NamedTuple):
-    """Namespace and name: how a resource is addressed. Cluster-scoped ones have namespace ``""``."""
+    """Namespace (``""`` for cluster-scoped kinds) and name: how a resource is addressed."""
 
     namespace: str
     name: str

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import attrs
 
 from kubekuma.model.criteria import PERCENT, SuccessCriteria
-from kubekuma.model.field import Rule, says
+from kubekuma.model.field import Rule, says, snake_case
 from kubekuma.model.meta import Condition, ObjectMeta
-from kubekuma.model.target import AnyTarget, Target
+from kubekuma.model.target import AnyTarget, HttpTarget, Target
 
 DAY_SECONDS = 86_400
 
@@ -87,12 +88,13 @@ class Schedule:
 
     __rules__ = (
         Rule(
-            rule=(
+            cel=(
                 "!has(self.timeoutSeconds) || !has(self.intervalSeconds)"
                 " || self.timeoutSeconds < self.intervalSeconds"
             ),
+            holds=lambda it: it.timeout_seconds is None or it.timeout_seconds < it.interval_seconds,
             message="must be less than intervalSeconds",
-            field_path=".timeoutSeconds",
+            field_path="timeoutSeconds",
         ),
     )
 
@@ -128,6 +130,13 @@ class Schedule:
         low=0,
         high=50,
     )
+
+    def timeout_within(self, default_seconds: int) -> float:
+        """Seconds that a check may take, ``default_seconds`` being the settings' default."""
+        if self.timeout_seconds is not None:
+            return float(self.timeout_seconds)
+        # The default fits most intervals; a shorter one leaves room to end before the next check.
+        return min(float(default_seconds), 0.9 * self.interval_seconds)
 
 
 @attrs.frozen(kw_only=True)
@@ -205,10 +214,28 @@ class Link:
 def _has_target(kind: MonitorType) -> Rule:
     field = kind.target_field
     return Rule(
-        rule=f"self.type != '{kind}' || has(self.target.{field})",
+        cel=f"self.type != '{kind}' || has(self.target.{field})",
+        holds=lambda it: it.type != kind or getattr(it.target, snake_case(field)) is not None,
         message=f"must have {field}, because type is {kind}",
-        field_path=".target",
+        field_path="target",
     )
+
+
+def _has_criteria(kind: MonitorType) -> Rule:
+    return Rule(
+        cel=(
+            f"self.type != '{kind}'"
+            f" || (has(self.successCriteria) && has(self.successCriteria.{kind}))"
+        ),
+        holds=lambda it: (
+            it.type != kind or getattr(it.success_criteria, snake_case(kind)) is not None
+        ),
+        message=f"must have {kind}, because type is {kind}",
+        field_path="successCriteria",
+    )
+
+
+_TARGETS = tuple(dict.fromkeys(kind.target_field for kind in MonitorType))
 
 
 @attrs.frozen(kw_only=True)
@@ -218,31 +245,17 @@ class MonitorSpec:
     __rules__ = (
         *(_has_target(kind) for kind in MonitorType),
         Rule(
-            rule=(
-                "["
-                + ", ".join(
-                    f"has(self.target.{name})"
-                    for name in dict.fromkeys(kind.target_field for kind in MonitorType)
-                )
-                + "].filter(x, x).size() == 1"
+            cel="[{}].filter(x, x).size() == 1".format(
+                ", ".join(f"has(self.target.{name})" for name in _TARGETS)
+            ),
+            holds=lambda it: (
+                sum(getattr(it.target, snake_case(name)) is not None for name in _TARGETS) == 1
             ),
             message="must have exactly one target",
-            field_path=".target",
+            field_path="target",
         ),
-        Rule(
-            rule=(
-                "self.type != 'keyword'"
-                " || (has(self.successCriteria) && has(self.successCriteria.keyword))"
-            ),
-            message="must have successCriteria.keyword, because type is keyword",
-        ),
-        Rule(
-            rule=(
-                "self.type != 'jsonQuery'"
-                " || (has(self.successCriteria) && has(self.successCriteria.jsonQuery))"
-            ),
-            message="must have successCriteria.jsonQuery, because type is jsonQuery",
-        ),
+        _has_criteria(MonitorType.KEYWORD),
+        _has_criteria(MonitorType.JSON_QUERY),
     )
 
     type: MonitorType = says("Which checker.")
@@ -286,8 +299,22 @@ class MonitorSpec:
     @property
     def target_in_use(self) -> AnyTarget:
         """The target that ``type`` names; validation has seen that it is there."""
-        found: AnyTarget = getattr(self.target, _snake(self.type.target_field))
+        found: AnyTarget = getattr(self.target, snake_case(self.type.target_field))
         return found
+
+    @property
+    def target_text(self) -> str:
+        """What is checked, for people; without query and fragment, which may hold credentials."""
+        target = self.target_in_use
+        if isinstance(target, HttpTarget):
+            parts = urlsplit(target.url)
+            return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        host = getattr(target, "host", None) or getattr(target, "name", None)
+        port = getattr(target, "port", None)
+        if host is None:
+            return self.type.value
+        shown = f"[{host}]" if ":" in host and port else str(host)
+        return f"{shown}:{port}" if port else shown
 
 
 @attrs.frozen(kw_only=True)
@@ -382,7 +409,3 @@ class MonitorStatus:
     notifies: int | None = says(
         "How many providers an outage would reach now.", default=None, low=0
     )
-
-
-def _snake(camel: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in camel)

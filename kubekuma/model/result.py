@@ -61,6 +61,7 @@ class Reason(StrEnum):
     NO_MEMORY = "NoMemory"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a word, not a secret
     INTERNAL_ERROR = "InternalError"
+    NOT_CHECKED = "NotChecked"  # nobody looked for longer than a heartbeat speaks
 
     @property
     def ours(self) -> bool:
@@ -76,6 +77,7 @@ _OURS = frozenset(
         Reason.NO_MEMORY,
         Reason.SECRET_MISSING,
         Reason.INTERNAL_ERROR,
+        Reason.NOT_CHECKED,
     }
 )
 _DEGRADED = frozenset({Reason.SLOW, Reason.EXPECTATION_DEGRADED})
@@ -119,7 +121,7 @@ class Certificate:
 
 @attrs.frozen(kw_only=True)
 class CheckResult:
-    """What one check found. ``latency_seconds`` is the whole check's, without waiting for a slot."""
+    """What one check found. ``latency_seconds`` is the check's own, without waiting for a slot."""
 
     reason: Reason
     message: str = ""

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import attrs
 
-from kubekuma.model.field import Rule, says
+from kubekuma.model.field import needed_when, says
 from kubekuma.model.meta import Condition, ObjectMeta, SecretKeyRef
 from kubekuma.model.target import Resolver
 
@@ -79,7 +79,11 @@ class Mode:
     )
     operational_actions: tuple[OperationalAction, ...] = says(
         "What people may still do when Git owns the resources.",
-        default=(OperationalAction.ACKNOWLEDGE, OperationalAction.CHECK_NOW, OperationalAction.POST),
+        default=(
+            OperationalAction.ACKNOWLEDGE,
+            OperationalAction.CHECK_NOW,
+            OperationalAction.POST,
+        ),
         max_items=8,
         list_type="set",
     )
@@ -153,12 +157,7 @@ class ApiKeys:
 class AuthSettings:
     """How people and programs show who they are."""
 
-    __rules__ = (
-        Rule(
-            rule="!has(self.mode) || self.mode != 'oidc' || has(self.oidc)",
-            message="must have oidc when mode is oidc",
-        ),
-    )
+    __rules__ = (needed_when("oidc", "mode", "oidc"),)
 
     mode: AuthMode = says("How people log in.", default=AuthMode.LOCAL)
     oidc: Oidc | None = says("Login at a provider.", default=None)
@@ -249,7 +248,9 @@ class Heartbeat:
     """A dead man's switch outside, that hears from us while we work."""
 
     url_from_secret_ref: SecretKeyRef = says("Where its URL stands.")
-    interval_seconds: int = says("Seconds between two signs of life.", default=60, low=10, high=3600)
+    interval_seconds: int = says(
+        "Seconds between two signs of life.", default=60, low=10, high=3600
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -343,12 +344,7 @@ class Networking:
 class Metrics:
     """The /metrics endpoint."""
 
-    __rules__ = (
-        Rule(
-            rule="!has(self.authMode) || self.authMode != 'basic' || has(self.basicAuthSecretRef)",
-            message="must have basicAuthSecretRef when authMode is basic",
-        ),
-    )
+    __rules__ = (needed_when("basicAuthSecretRef", "authMode", "basic"),)
 
     enabled: bool = says("Whether it is served.", default=True)
     auth_mode: MetricsAuth = says("Who may read it.", default=MetricsAuth.OPEN)
@@ -423,9 +419,7 @@ class SettingsSpec:
     public_endpoints: PublicEndpoints = says(
         "What is served without login.", default=PublicEndpoints()
     )
-    leader_election: LeaderElection = says(
-        "One scheduler at a time.", default=LeaderElection()
-    )
+    leader_election: LeaderElection = says("One scheduler at a time.", default=LeaderElection())
     discovery: Discovery = says("Suggestions for monitors.", default=Discovery())
 
 

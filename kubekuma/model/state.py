@@ -6,7 +6,7 @@ from enum import StrEnum
 import attrs
 
 from kubekuma.model.meta import Key
-from kubekuma.model.result import CheckResult, Outcome, Reason
+from kubekuma.model.result import CheckResult, Outcome, Reason, Timings
 
 
 class Verdict(StrEnum):
@@ -30,12 +30,12 @@ class Charge(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class MonitorState:
-    """Everything that ``judge`` remembers of a monitor; it survives restarts in ``monitor_state``.
+class Standing:
+    """What verdicts rest on. Survives restarts in ``monitor_state``.
 
-    ``settled`` is the last verdict that was not pending: None before there was one.
-    ``streak`` counts results in a row that speak against it, ``streak_at`` is the first of them,
-    and ``streak_verdict`` what they would lead to.
+    ``settled`` is the last verdict that was neither pending nor unknown.
+    ``streak`` counts the results in a row that would lead to another verdict,
+    ``streak_toward``; ``streak_at`` is the first of them.
     """
 
     verdict: Verdict = Verdict.PENDING
@@ -43,24 +43,54 @@ class MonitorState:
     settled: Verdict | None = None
     streak: int = 0
     streak_at: datetime | None = None
-    streak_verdict: Verdict | None = None
+    streak_toward: Verdict | None = None
+    charge: Charge = Charge.UNKNOWN
+    charged_at: datetime | None = None  # start of the last span
     paused: bool = False
+    left_at: datetime | None = None  # paused or gone since: an outage is not held open for long
     incident: str | None = None
     incident_started_at: datetime | None = None
-    last_at: datetime | None = None  # the last heartbeat that said something of the target
-    last_outcome: Outcome | None = None
-    last_reason: Reason | None = None
-    last_message: str = ""
-    last_latency_ms: int | None = None
-    last_checked_at: datetime | None = None
+    incident_confirmed_at: datetime | None = None
+    identity: str = ""  # of target and criteria: another one starts the counters anew
     certificate_expires_at: datetime | None = None
     certificate_valid: bool | None = None
-    identity: str = ""  # of target and criteria: another one starts the counters anew
 
     @property
     def shown(self) -> str:
         """The state that people see: an overlay if one lies on top, else the verdict."""
         return "paused" if self.paused else self.verdict.value
+
+    @property
+    def overlays(self) -> tuple[str, ...]:
+        """What we do about the target, whatever it does."""
+        return ("paused",) if self.paused else ()
+
+
+@attrs.frozen(kw_only=True)
+class Heartbeat:
+    """A recorded result."""
+
+    at: datetime  # when the check began
+    outcome: Outcome  # after ``invert``
+    reason: Reason
+    message: str = ""
+    latency_seconds: float = 0.0
+    timings: Timings = attrs.field(factory=Timings)
+    status_code: int | None = None
+    attempt: int = 1  # the how manieth since the state was last settled
+
+
+@attrs.frozen(kw_only=True)
+class MonitorState:
+    """Everything that ``judge`` knows of a monitor.
+
+    ``last`` is the last heartbeat of any kind, ``spoke_at`` the time of the
+    last one that said something of the target.
+    """
+
+    standing: Standing = Standing()
+    last: Heartbeat | None = None
+    spoke_at: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -93,20 +123,34 @@ class Closed:
 
 @attrs.frozen(kw_only=True)
 class Transition:
-    """The verdict, or what lies on it, changed."""
+    """The shown state changed."""
 
     key: Key
     before: str
     after: str
     at: datetime
-    reason: Reason | None
+    reason: Reason | None = None
     message: str = ""
     first: bool = False  # there was no verdict before
 
 
 @attrs.frozen(kw_only=True)
+class Judgement:
+    """What one event makes of a monitor: its new state, and what is to be recorded."""
+
+    state: MonitorState
+    standing_changed: bool = False
+    heartbeat: Heartbeat | None = None
+    spans: tuple[Span, ...] = ()
+    opened: Opened | None = None
+    closed: Closed | None = None
+    transition: Transition | None = None
+    recheck_seconds: float | None = None  # None: at the next slot
+
+
+@attrs.frozen(kw_only=True)
 class Checked:
-    """A check that has ended: who, when it began, what it found."""
+    """A check that has ended: whose, when it began, what it found."""
 
     key: Key
     uid: str

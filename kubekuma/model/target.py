@@ -1,4 +1,4 @@
-"""What is checked: one class per type of monitor, and the union ``Target`` that holds one of them."""
+"""What is checked: one class per type of monitor, and ``Target``, which holds one of them."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from kubekuma.model.criteria import SuccessCriteria
-from kubekuma.model.field import Rule, says
+from kubekuma.model.field import at_most_one, exactly_one, needed_when, says
 from kubekuma.model.meta import SecretKeyRef
 
 HOST = "Name or address of the host."
@@ -101,7 +101,7 @@ class SnmpVersion(StrEnum):
     V3 = "3"
 
 
-# Parts that several targets share ------------------------------------------------------------
+# Parts that several targets share ----------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
@@ -119,12 +119,7 @@ class Resolver:
 class Header:
     """A header to send; its value stands here or in a Secret."""
 
-    __rules__ = (
-        Rule(
-            rule="has(self.value) != has(self.valueFromSecretRef)",
-            message="must have exactly one of value and valueFromSecretRef",
-        ),
-    )
+    __rules__ = (exactly_one("value", "valueFromSecretRef"),)
 
     name: str = says("Name of the header.", min_length=1, max_length=256, pattern=TOKEN)
     value: str | None = says("Its value.", default=None, max_length=8192, pattern=r"^[^\r\n\x00]*$")
@@ -167,19 +162,14 @@ class Credentials:
     password_secret_ref: SecretKeyRef | None = says("Where the password stands.", default=None)
 
 
-# HTTP ------------------------------------------------------------------------------------------
+# HTTP --------------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
 class Body:
     """What to send after the headers, in one of three forms."""
 
-    __rules__ = (
-        Rule(
-            rule="[has(self.json), has(self.text), has(self.form)].filter(x, x).size() == 1",
-            message="must have exactly one of json, text and form",
-        ),
-    )
+    __rules__ = (exactly_one("json", "text", "form", visible=False),)
 
     json: Any | None = says("Sent as application/json.", default=None)
     text: str | None = says("Sent as text/plain.", default=None, max_length=65536)
@@ -228,15 +218,7 @@ class ClientCertificate:
 class Auth:
     """How we say who we are."""
 
-    __rules__ = (
-        Rule(
-            rule=(
-                "[has(self.basic), has(self.digest), has(self.bearer),"
-                " has(self.oauth2ClientCredentials)].filter(x, x).size() <= 1"
-            ),
-            message="must have at most one of basic, digest, bearer and oauth2ClientCredentials",
-        ),
-    )
+    __rules__ = (at_most_one("basic", "digest", "bearer", "oauth2ClientCredentials"),)
 
     basic: BasicAuth | None = says("User name and password, sent at once.", default=None)
     digest: BasicAuth | None = says("User name and password, sent when challenged.", default=None)
@@ -251,12 +233,7 @@ class Auth:
 class Proxy:
     """The proxy to go through."""
 
-    __rules__ = (
-        Rule(
-            rule="self.mode == 'none' || has(self.urlFromSecretRef)",
-            message="must have urlFromSecretRef unless mode is none",
-        ),
-    )
+    __rules__ = (needed_when("urlFromSecretRef", "mode", "http", "socks"),)
 
     mode: ProxyMode = says("Kind of proxy.", default=ProxyMode.NONE)
     url_from_secret_ref: SecretKeyRef | None = says("Where the proxy's URL stands.", default=None)
@@ -369,12 +346,7 @@ class WebsocketTarget:
 class PushTarget:
     """A sender that reports to us; its silence is the failure."""
 
-    __rules__ = (
-        Rule(
-            rule="has(self.expireSeconds) != has(self.schedule)",
-            message="must have exactly one of expireSeconds and schedule",
-        ),
-    )
+    __rules__ = (exactly_one("expireSeconds", "schedule"),)
 
     token_secret_ref: SecretKeyRef = says("Where the token of the push URL stands.")
     expire_seconds: int | None = says(
@@ -405,12 +377,7 @@ class SteamTarget:
 class WorkloadRef:
     """Objects of the cluster, by name or by labels."""
 
-    __rules__ = (
-        Rule(
-            rule="has(self.name) != has(self.labelSelector)",
-            message="must have exactly one of name and labelSelector",
-        ),
-    )
+    __rules__ = (exactly_one("name", "labelSelector"),)
 
     api_version: str = says("For example apps/v1.", min_length=1)
     kind: str = says("For example Deployment.", min_length=1, max_length=63)
@@ -432,12 +399,7 @@ class WorkloadCondition:
 class WorkloadTest:
     """What is asked of the objects."""
 
-    __rules__ = (
-        Rule(
-            rule="self.type != 'Condition' || has(self.condition)",
-            message="must have condition when type is Condition",
-        ),
-    )
+    __rules__ = (needed_when("condition", "type", "Condition"),)
 
     type: WorkloadCheck = says("What is asked.")
     min: int = says("How many at least.", default=1, low=0, high=100_000)
@@ -469,7 +431,7 @@ class DockerTarget:
     )
 
 
-# One more protocol each ---------------------------------------------------------------------------
+# One more protocol each --------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
@@ -647,7 +609,7 @@ class SipTarget:
     user: str | None = says("User part of the address to ask about.", default=None)
 
 
-# Made of other things ------------------------------------------------------------------------------
+# Made of other things ----------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
@@ -663,14 +625,8 @@ class GroupTarget:
     """Other monitors, seen as one."""
 
     __rules__ = (
-        Rule(
-            rule="has(self.members) != has(self.selector)",
-            message="must have exactly one of members and selector",
-        ),
-        Rule(
-            rule="!(self.rule in ['atLeast', 'percent']) || has(self.threshold)",
-            message="must have threshold when rule is atLeast or percent",
-        ),
+        exactly_one("members", "selector"),
+        needed_when("threshold", "rule", "atLeast", "percent"),
     )
 
     members: tuple[MemberRef, ...] | None = says("Members by name.", default=None, max_items=256)
@@ -696,14 +652,7 @@ class ManualTarget:
 class Extract:
     """A value to carry into later steps, where ``{{ name }}`` stands for it."""
 
-    __rules__ = (
-        Rule(
-            rule=(
-                "[has(self.jsonPath), has(self.header), has(self.regex)].filter(x, x).size() == 1"
-            ),
-            message="must have exactly one of jsonPath, header and regex",
-        ),
-    )
+    __rules__ = (exactly_one("jsonPath", "header", "regex"),)
 
     name: str = says("Its name.", min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     json_path: str | None = says("RFC 9535 path into the body.", default=None, max_length=512)
@@ -744,7 +693,7 @@ class ScenarioTarget:
     )
 
 
-# The union -------------------------------------------------------------------------------------------
+# The union ---------------------------------------------------------------------------------------
 
 AnyTarget: TypeAlias = (
     HttpTarget
@@ -781,7 +730,7 @@ AnyTarget: TypeAlias = (
 
 @attrs.frozen(kw_only=True)
 class Target:
-    """Exactly one of these: the one that ``type`` names (``keyword`` and ``jsonQuery`` use http)."""
+    """Exactly one of these: what ``type`` names (``keyword`` and ``jsonQuery`` use http)."""
 
     http: HttpTarget | None = says("For types http, keyword and jsonQuery.", default=None)
     tcp: TcpTarget | None = says("A TCP port.", default=None)
