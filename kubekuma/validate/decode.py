@@ -1,0 +1,109 @@
+"""camelCase mappings <-> classes of the model.
+
+A mapping is checked against its schema before it is decoded, so that decoding
+itself meets no surprises: what is left for it is to give values their types.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from functools import cache
+from sys import intern
+from typing import Any, TypeVar
+
+import attrs
+from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn, override
+
+from kubekuma.model.field import json_name
+from kubekuma.model.meta import Condition, Truth
+from kubekuma.model.schema import fields_of
+
+T = TypeVar("T")
+
+
+def decoded(value: Mapping[str, Any], cls: type[T]) -> T:
+    """``value``, which fits the schema of ``cls``, as an instance of it."""
+    return _converter().structure(value, cls)
+
+
+def encoded(value: Any) -> Any:
+    """The JSON form of an instance of a model's class; what is None or empty is left out."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if isinstance(value, (tuple, list)):
+        return [encoded(each) for each in value]
+    if isinstance(value, Mapping):
+        return {name: encoded(part) for name, part in value.items()}
+    if attrs.has(type(value)):
+        parts = ((json_name(f), getattr(value, f.name)) for f in fields_of(type(value)))
+        return {name: encoded(part) for name, part in parts if part not in (None, (), {})}
+    return value
+
+
+def conditions_of(document: Mapping[str, Any]) -> Iterator[Condition]:
+    """The conditions in a document's status; what is none is passed over."""
+    status = document.get("status")
+    listed = status.get("conditions") if isinstance(status, Mapping) else None
+    for each in listed if isinstance(listed, list) else ():
+        try:
+            yield Condition(
+                type=intern(each["type"]),
+                status=Truth(each["status"]),
+                reason=intern(each["reason"]),
+                last_transition_time=parsed_timestamp(each["lastTransitionTime"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            continue
+
+
+def timestamp(instant: datetime) -> str:
+    """As Kubernetes writes metav1.Time: RFC 3339 in UTC, whole seconds."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parsed_timestamp(text: str) -> datetime:
+    """The instant that an RFC 3339 ``text`` names."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+@cache
+def _converter() -> Converter:
+    # The schema has checked the values; detailed errors would only cost time.
+    converter = Converter(detailed_validation=False)
+    converter.register_structure_hook(datetime, lambda text, _: parsed_timestamp(text))
+    converter.register_structure_hook_func(_is_free, lambda value, _: value)
+    converter.register_structure_hook_factory(attrs.has, lambda cls: _structure(converter, cls))
+    return converter
+
+
+def _structure(converter: Converter, cls: type) -> Callable[[Any, Any], Any]:
+    names = {
+        field.name: override(rename=json_name(field))
+        for field in fields_of(cls)
+        if json_name(field) != field.name
+    }
+    make: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter, **names)  # type: ignore[arg-type]
+    usual = _usual(cls)
+    if usual is None:
+        return make
+
+    def shared(value: Any, kind: Any) -> Any:
+        # Thousands of monitors leave most of their parts at the defaults: one instance serves all.
+        made = make(value, kind)
+        return usual if made == usual else made
+
+    return shared
+
+
+def _usual(cls: type) -> Any:
+    if any(field.default is attrs.NOTHING for field in fields_of(cls)):
+        return None
+    return cls()
+
+
+def _is_free(kind: Any) -> bool:
+    # Values of any type, and numbers that may come as text, stay as they are.
+    return kind is Any or kind in ((Any | None), (int | str), (int | str | None))

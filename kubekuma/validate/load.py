@@ -1,0 +1,103 @@
+"""A raw document to a resource, or to all of its errors.
+
+Three layers, each a pure function: metadata, schema, semantics. The third
+looks at a decoded resource and so needs the first two to have passed.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from kubekuma.kit import structural
+from kubekuma.model.kinds import MONITOR, SETTINGS, Kind
+from kubekuma.model.meta import Key, ObjectMeta
+from kubekuma.model.monitor import Monitor, MonitorSpec
+from kubekuma.model.schema import resource
+from kubekuma.model.settings import Settings, SettingsSpec
+from kubekuma.validate import text
+from kubekuma.validate.decode import decoded, parsed_timestamp
+from kubekuma.validate.monitor import monitor_rules
+from kubekuma.validate.rule import FieldError, Rejected
+from kubekuma.validate.settings import settings_rules
+
+Document: TypeAlias = Mapping[str, Any]
+
+
+def load_monitor(document: Document) -> Monitor | Rejected:
+    """The Monitor that ``document`` describes."""
+    meta, errors = _front(MONITOR, document)
+    if errors:
+        return Rejected(meta=meta, errors=errors)
+    monitor = Monitor(meta=meta, spec=decoded(_spec(MONITOR, document), MonitorSpec))
+    wrong = tuple(monitor_rules(monitor))
+    return Rejected(meta=meta, errors=wrong) if wrong else monitor
+
+
+def load_settings(document: Document) -> Settings | Rejected:
+    """The KubeKumaSettings that ``document`` describes."""
+    meta, errors = _front(SETTINGS, document)
+    if errors:
+        return Rejected(meta=meta, errors=errors)
+    settings = Settings(meta=meta, spec=decoded(_spec(SETTINGS, document), SettingsSpec))
+    wrong = tuple(settings_rules(settings.spec))
+    return Rejected(meta=meta, errors=wrong) if wrong else settings
+
+
+def unknown_fields(kind: Kind, document: Document) -> Iterator[FieldError]:
+    """Fields that nobody knows: mistakes in a manifest, but not in an object of a newer server."""
+    _, unknown = structural.pruned(resource(kind), dict(document))
+    return (FieldError(path, "is not a known field") for path in unknown)
+
+
+def meta_of(document: Document) -> ObjectMeta:
+    """What we use of a document's metadata, however wrong the document is."""
+    raw = document.get("metadata")
+    metadata = raw if isinstance(raw, Mapping) else {}
+    created = metadata.get("creationTimestamp")
+    return ObjectMeta(
+        key=Key(str(metadata.get("namespace") or ""), str(metadata.get("name") or "")),
+        uid=str(metadata.get("uid") or ""),
+        generation=int(metadata.get("generation") or 0),
+        labels=_texts(metadata.get("labels")),
+        annotations=_texts(metadata.get("annotations")),
+        created_at=parsed_timestamp(created) if isinstance(created, str) else None,
+    )
+
+
+def _front(kind: Kind, document: Document) -> tuple[ObjectMeta, tuple[FieldError, ...]]:
+    meta = meta_of(document)
+    # Never trust that an API server has the schema that this program has.
+    found = structural.problems(resource(kind), dict(document))
+    wrong = (FieldError(each.path, _told(each)) for each in found)
+    return meta, (*_metadata(kind, meta), *wrong)
+
+
+def _metadata(kind: Kind, meta: ObjectMeta) -> Iterator[FieldError]:
+    if kind.only_name and meta.key.name != kind.only_name:
+        yield FieldError("metadata.name", f"must be {kind.only_name}: the kind is a singleton")
+    elif not meta.key.name:
+        yield FieldError("metadata.name", "must be there")
+    else:
+        for error in text.object_name(meta.key.name):
+            yield FieldError("metadata.name", error.message)
+    if meta.key.namespace:
+        for error in text.namespace_name(meta.key.namespace):
+            yield FieldError("metadata.namespace", error.message)
+
+
+def _spec(kind: Kind, document: Document) -> Document:
+    # A manifest has no defaults yet, and an API server with an older schema knows fewer.
+    spec: Document = structural.with_defaults(resource(kind), dict(document))["spec"]
+    return spec
+
+
+def _told(problem: structural.Problem) -> str:
+    return "must be there" if problem.reason == "FieldValueRequired" else problem.message
+
+
+def _texts(value: Any) -> Mapping[str, str]:
+    if not value or not isinstance(value, Mapping):
+        return _NONE
+    return {str(name): str(part) for name, part in value.items()}
+
+
+_NONE: Mapping[str, str] = {}
