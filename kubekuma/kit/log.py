@@ -1,0 +1,48 @@
+"""Logging: structlog to stdout, JSON outside a terminal."""
+
+import logging
+import sys
+from typing import Final, TextIO
+
+import structlog
+
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+# Libraries that log through the standard library, and how loud they may be.
+_QUIET: Final = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "hypercorn": logging.WARNING,
+}
+
+
+def configure_logging(level: str, stream: TextIO = sys.stdout) -> None:
+    """Send everything of ``level`` and above to ``stream``, the standard library's logs too."""
+    number = getattr(logging, level.upper())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    pretty = stream.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    )
+    if not pretty:
+        shared.append(structlog.processors.format_exc_info)
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(number, least))
