@@ -1,0 +1,1 @@
+"""Results to verdicts, incidents and history. The only package that speaks SQL."""

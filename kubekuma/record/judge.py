@@ -1,0 +1,357 @@
+"""The only place that decides what a target does. Pure and total.
+
+The verdict follows the table in docs/verdicts.md. Time is charged to spans so
+that an outage counts from its first failure to its first success.
+"""
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import pairwise
+from typing import Final
+
+from attrs import evolve
+
+from kubekuma.model.meta import Key
+from kubekuma.model.monitor import MonitorSpec, Schedule
+from kubekuma.model.result import CheckResult, Outcome, Reason
+from kubekuma.model.state import (
+    Charge,
+    Checked,
+    Closed,
+    Heartbeat,
+    Judgement,
+    MonitorState,
+    Opened,
+    Span,
+    Standing,
+    Transition,
+    Verdict,
+)
+
+# Who comes back sooner was never away: an outage goes on as if nothing had happened.
+LEFT_SECONDS: Final = 120
+
+_LEADS_TO: Final = {
+    Outcome.PASSED: Verdict.UP,
+    Outcome.DEGRADED: Verdict.DEGRADED,
+    Outcome.FAILED: Verdict.DOWN,
+}
+_CHARGE: Final = {
+    Verdict.UP: Charge.UP,
+    Verdict.DEGRADED: Charge.DEGRADED,
+    Verdict.DOWN: Charge.DOWN,
+}
+
+
+def judge(
+    state: MonitorState, checked: Checked, spec: MonitorSpec, *, timeout_seconds: float
+) -> Judgement:
+    """What the check that has ended makes of the monitor."""
+    before, schedule, at = state.standing, spec.schedule, checked.at
+    outcome, reason, message = _seen(checked.result, invert=spec.invert)
+    known = _with_certificate(before, checked.result)
+    known = known if known.since else evolve(known, since=at)
+    quiet = _after_silence(known, state, schedule, timeout_seconds, at)
+    if outcome is Outcome.UNKNOWN:
+        after = quiet
+    else:
+        after = _advance(checked.key, _seeing(quiet, at), _LEADS_TO[outcome], schedule, at)
+    heartbeat = Heartbeat(
+        at=at,
+        outcome=outcome,
+        reason=reason,
+        message=message,
+        latency_seconds=checked.result.latency_seconds,
+        timings=checked.result.timings,
+        status_code=checked.result.status_code,
+        attempt=max(1, after.streak),
+    )
+    return Judgement(
+        state=MonitorState(
+            standing=after,
+            last=heartbeat,
+            spoke_at=state.spoke_at if outcome is Outcome.UNKNOWN else at,
+        ),
+        standing_changed=after != before,
+        heartbeat=heartbeat,
+        spans=_spans(known, quiet, after),
+        opened=_opened(before, after, heartbeat),
+        closed=_closed(before, after),
+        transition=_transition(checked.key, before, after, heartbeat),
+        recheck_seconds=float(schedule.retries.retry_interval_seconds) if after.streak else None,
+    )
+
+
+def enrol(key: Key, state: MonitorState, identity: str, at: datetime) -> Judgement:
+    """The monitor is watched: for the first time, again, or with another spec."""
+    before = after = state.standing
+    if after.paused:
+        after = evolve(_without_streak(after), paused=False, since=at)
+    if identity != after.identity:
+        # Another target, other counters; an outage that is under way goes on.
+        after = evolve(_without_streak(after), identity=identity)
+    if after.left_at is not None:
+        away = at - after.left_at > timedelta(seconds=LEFT_SECONDS)
+        after = _as_new(after) if away else after
+        after = _charged(evolve(after, left_at=None), Charge.UNKNOWN, at)
+    return _by_hand(key, state, before, after, at)
+
+
+def pause(key: Key, state: MonitorState, at: datetime) -> Judgement:
+    """A person has switched the monitor off."""
+    before = state.standing
+    after = evolve(before, paused=True, since=at, left_at=before.left_at or at)
+    after = before if before.paused else _charged(_without_streak(after), Charge.PAUSED, at)
+    return _by_hand(key, state, before, after, at)
+
+
+def leave(key: Key, state: MonitorState, at: datetime) -> Judgement:
+    """The monitor is no longer there, or never was valid: nobody looks."""
+    before = state.standing
+    after = evolve(before, left_at=before.left_at or at)
+    return _by_hand(key, state, before, _charged(after, Charge.UNKNOWN, at), at)
+
+
+def settle(
+    key: Key, state: MonitorState, schedule: Schedule, now: datetime, *, timeout_seconds: float
+) -> Judgement | None:
+    """What the mere passing of time makes of the monitor; None: nothing."""
+    before = state.standing
+    if before.left_at is None:
+        after = _after_silence(before, state, schedule, timeout_seconds, now)
+    elif before.incident and now - before.left_at > timedelta(seconds=LEFT_SECONDS):
+        after = _as_new(before)
+    else:
+        return None
+    if after == before:
+        return None
+    return _by_hand(key, state, before, after, now)
+
+
+def identity_of(spec: MonitorSpec) -> str:
+    """Changes with whatever decides what a check finds: type, target, criteria and ``invert``."""
+    parts = (spec.type.value, spec.target_in_use, spec.success_criteria, spec.invert)
+    return sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def speaks_seconds(schedule: Schedule, timeout_seconds: float) -> float:
+    """How long a heartbeat speaks for its target at most."""
+    return 2 * schedule.interval_seconds + timeout_seconds
+
+
+# The verdict -------------------------------------------------------------------------------------
+
+
+def _advance(
+    key: Key, standing: Standing, toward: Verdict, schedule: Schedule, at: datetime
+) -> Standing:
+    """One row and column of the table."""
+    retries = schedule.retries.max_retries
+    match standing.verdict, toward:
+        case Verdict.DOWN, Verdict.DOWN:
+            return _recharged(_without_streak(standing), at)
+        case Verdict.DOWN, _:
+            # Passes of either kind count; the last one says where the outage ends.
+            counted = _counted(standing, Verdict.UP, at)
+            if counted.streak >= schedule.recovery_successes:
+                return _reached(key, counted, toward, at)
+            return _recharged(counted, at)
+        case _, Verdict.UP:
+            return _reached(key, standing, toward, at)
+        case Verdict.DEGRADED, Verdict.DEGRADED:
+            return _recharged(_without_streak(standing), at)
+        case _, Verdict.DEGRADED:
+            counted = _counted(standing, toward, at)
+            if counted.streak > retries:
+                return _reached(key, counted, toward, at)
+            return _recharged(counted, at)
+        case _:
+            counted = _counted(standing, Verdict.DOWN, at)
+            lasted = at - (counted.streak_at or at)
+            if counted.streak > retries and lasted >= timedelta(
+                seconds=schedule.grace_down_seconds
+            ):
+                return _reached(key, counted, Verdict.DOWN, at)
+            return _with_verdict(counted, Verdict.PENDING, at)
+
+
+def _counted(standing: Standing, toward: Verdict, at: datetime) -> Standing:
+    if standing.streak_toward is toward:
+        return evolve(standing, streak=standing.streak + 1)
+    return evolve(standing, streak=1, streak_at=at, streak_toward=toward)
+
+
+def _reached(key: Key, standing: Standing, verdict: Verdict, at: datetime) -> Standing:
+    match standing.verdict:
+        case Verdict.PENDING:  # is charged to the verdict that follows it
+            began = standing.since or at
+        case Verdict.UP | Verdict.DEGRADED if verdict is Verdict.UP:
+            began = at
+        case _:
+            began = standing.streak_at or at
+    after = _with_verdict(evolve(_without_streak(standing), settled=verdict), verdict, at)
+    if verdict is Verdict.DOWN and after.incident is None:
+        after = evolve(
+            after,
+            incident=_incident_id(key, began),
+            incident_started_at=began,
+            incident_confirmed_at=at,
+        )
+    elif verdict is not Verdict.DOWN:
+        after = _without_incident(after)
+    return _charged(after, _CHARGE[verdict], began)
+
+
+def _with_verdict(standing: Standing, verdict: Verdict, at: datetime) -> Standing:
+    if verdict is standing.verdict:
+        return standing
+    return evolve(standing, verdict=verdict, since=at)
+
+
+def _without_streak(standing: Standing) -> Standing:
+    return evolve(standing, streak=0, streak_at=None, streak_toward=None)
+
+
+def _without_incident(standing: Standing) -> Standing:
+    return evolve(standing, incident=None, incident_started_at=None, incident_confirmed_at=None)
+
+
+def _as_new(standing: Standing) -> Standing:
+    bare = _without_incident(_without_streak(standing))
+    return evolve(bare, verdict=Verdict.PENDING, settled=None, since=None)
+
+
+# Time --------------------------------------------------------------------------------------------
+
+
+def _after_silence(
+    standing: Standing,
+    state: MonitorState,
+    schedule: Schedule,
+    timeout_seconds: float,
+    now: datetime,
+) -> Standing:
+    """``standing`` if somebody spoke of the target lately; else nothing is known of it."""
+    heard_at = state.spoke_at or standing.since
+    if heard_at is None:
+        return standing
+    ends_at = heard_at + timedelta(seconds=speaks_seconds(schedule, timeout_seconds))
+    if now <= ends_at:
+        return standing
+    if not standing.paused:
+        standing = _charged(standing, Charge.UNKNOWN, ends_at)
+    if standing.verdict is Verdict.DOWN:
+        # An outage that nobody sees any more lasts until somebody sees its end.
+        return standing
+    return _with_verdict(standing, Verdict.UNKNOWN, now)
+
+
+def _seeing(standing: Standing, at: datetime) -> Standing:
+    """Somebody sees the target again: it is looked at afresh, and nothing is charged for before."""
+    if standing.verdict is not Verdict.UNKNOWN:
+        return standing
+    return evolve(_without_streak(standing), verdict=Verdict.PENDING, since=at)
+
+
+def _charged(standing: Standing, charge: Charge, start: datetime) -> Standing:
+    if charge is standing.charge and standing.charged_at is not None:
+        return standing
+    # Spans follow one another: what is charged already stays so.
+    start = max(start, standing.charged_at) if standing.charged_at else start
+    return evolve(standing, charge=charge, charged_at=start)
+
+
+def _recharged(standing: Standing, at: datetime) -> Standing:
+    """Charge the standing verdict again after a time in which nothing was known."""
+    charge = _CHARGE.get(standing.verdict)
+    return standing if charge is None else _charged(standing, charge, at)
+
+
+def _spans(*standings: Standing) -> tuple[Span, ...]:
+    return tuple(
+        Span(
+            start=after.charged_at,
+            charge=after.charge,
+            incident=after.incident if after.charge is Charge.DOWN else None,
+        )
+        for before, after in pairwise(standings)
+        if after.charged_at
+        and (after.charge, after.charged_at) != (before.charge, before.charged_at)
+    )
+
+
+# What follows from a change ----------------------------------------------------------------------
+
+
+def _by_hand(
+    key: Key, state: MonitorState, before: Standing, after: Standing, at: datetime
+) -> Judgement:
+    # Not a check but a person or the clock has changed something.
+    nobody = Heartbeat(at=at, outcome=Outcome.UNKNOWN, reason=Reason.NOT_CHECKED)
+    return Judgement(
+        state=evolve(state, standing=after),
+        standing_changed=after != before,
+        spans=_spans(before, after),
+        closed=_closed(before, after),
+        transition=_transition(key, before, after, nobody),
+    )
+
+
+def _opened(before: Standing, after: Standing, heartbeat: Heartbeat) -> Opened | None:
+    if after.incident is None or after.incident == before.incident:
+        return None
+    return Opened(
+        id=after.incident,
+        started_at=after.incident_started_at or heartbeat.at,
+        confirmed_at=heartbeat.at,
+        reason=heartbeat.reason,
+        message=heartbeat.message,
+    )
+
+
+def _closed(before: Standing, after: Standing) -> Closed | None:
+    if before.incident is None or after.incident is not None:
+        return None
+    ended_at = before.left_at or after.charged_at
+    assert ended_at is not None  # noqa: S101 - an outage has been charged
+    return Closed(id=before.incident, ended_at=ended_at)
+
+
+def _transition(
+    key: Key, before: Standing, after: Standing, heartbeat: Heartbeat
+) -> Transition | None:
+    if before.shown == after.shown:
+        return None
+    return Transition(
+        key=key,
+        before=before.shown,
+        after=after.shown,
+        at=heartbeat.at,
+        reason=heartbeat.reason,
+        message=heartbeat.message,
+        first=before.settled is None and after.settled is not None,
+    )
+
+
+def _seen(result: CheckResult, *, invert: bool) -> tuple[Outcome, Reason, str]:
+    if not invert or result.outcome is Outcome.UNKNOWN:
+        return result.outcome, result.reason, result.message
+    if result.outcome is Outcome.FAILED:
+        message = f"fails, as it should: {result.reason.value} {result.message}".rstrip()
+        return Outcome.PASSED, Reason.PASSED, message
+    return Outcome.FAILED, Reason.INVERTED, "passes, and should not"
+
+
+def _with_certificate(standing: Standing, result: CheckResult) -> Standing:
+    shown = result.certificate
+    if shown is None:
+        return standing
+    before = (standing.certificate_expires_at, standing.certificate_valid)
+    if (shown.expires_at, shown.valid) == before:
+        return standing
+    return evolve(standing, certificate_expires_at=shown.expires_at, certificate_valid=shown.valid)
+
+
+def _incident_id(key: Key, started_at: datetime) -> str:
+    text = f"{key}@{int(started_at.timestamp() * 1000)}"
+    return sha256(text.encode()).hexdigest()[:16]

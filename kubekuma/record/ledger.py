@@ -1,0 +1,75 @@
+"""Every monitor's state, judged in memory: ahead of the database by what is not committed yet."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import attrs
+
+from kubekuma.model.meta import Key
+from kubekuma.model.monitor import Monitor, Schedule
+from kubekuma.model.order import Drop, Pause, Plan
+from kubekuma.model.state import Checked, Judgement, MonitorState
+from kubekuma.record.judge import enrol, identity_of, judge, leave, pause, settle
+
+_NEW = MonitorState()
+
+
+@attrs.frozen(kw_only=True)
+class Recorded:
+    """One event's outcome, on its way into the database or from there to whoever follows it."""
+
+    key: Key
+    uid: str
+    judgement: Judgement
+
+
+class Ledger:
+    """The states. Owned by the recorder; others may read them."""
+
+    def __init__(self, states: Mapping[Key, MonitorState], uids: Mapping[Key, str]) -> None:
+        self._states = dict(states)
+        self._uids = dict(uids)
+
+    @property
+    def states(self) -> Mapping[Key, MonitorState]:
+        """What is known of each monitor that was ever watched."""
+        return self._states
+
+    def checked(self, checked: Checked, monitor: Monitor, timeout_seconds: float) -> Recorded:
+        """Judge what a check has found."""
+        state = self._states.get(checked.key, _NEW)
+        judgement = judge(state, checked, monitor.spec, timeout_seconds=timeout_seconds)
+        return self._keep(checked.key, checked.uid, judgement)
+
+    def planned(self, plan: Plan, monitor: Monitor | None, now: datetime) -> Recorded | None:
+        """Take note of who is watched from now on; None: nothing has changed."""
+        key = plan.key
+        state = self._states.get(key, _NEW)
+        if monitor is None or isinstance(plan, Drop):
+            uid = self._uids.get(key, "")
+            judgement = leave(key, state, now)
+            changed = bool(uid) and judgement.standing_changed
+        else:
+            uid = monitor.meta.uid
+            if isinstance(plan, Pause):
+                judgement = pause(key, state, now)
+            else:
+                judgement = enrol(key, state, identity_of(monitor.spec), now)
+            changed = judgement.standing_changed or self._uids.get(key) != uid
+        return self._keep(key, uid, judgement) if changed else None
+
+    def settled(
+        self, key: Key, schedule: Schedule, now: datetime, timeout_seconds: float
+    ) -> Recorded | None:
+        """Take note that time has passed; None: that changes nothing."""
+        state = self._states.get(key, _NEW)
+        judgement = settle(key, state, schedule, now, timeout_seconds=timeout_seconds)
+        if judgement is None:
+            return None
+        self._states[key] = judgement.state
+        return Recorded(key=key, uid=self._uids.get(key, ""), judgement=judgement)
+
+    def _keep(self, key: Key, uid: str, judgement: Judgement) -> Recorded:
+        self._states[key] = judgement.state
+        self._uids[key] = uid
+        return Recorded(key=key, uid=uid, judgement=judgement)

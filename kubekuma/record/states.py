@@ -1,0 +1,62 @@
+"""What verdicts rest on, kept between runs; and the series that history is keyed by."""
+
+import json
+from datetime import datetime
+from typing import Final
+
+from cattrs import Converter
+
+from kubekuma.model.meta import Key
+from kubekuma.model.state import MonitorState, Standing
+from kubekuma.record.heartbeats import last_heartbeats, last_spoke
+from kubekuma.record.store import Connection
+
+
+def load_states(db: Connection) -> tuple[dict[Key, MonitorState], dict[Key, str]]:
+    """What is known of every monitor, and the uid of each."""
+    standings = {
+        series: _CONVERTER.structure(json.loads(text), Standing)
+        for series, text in db.execute("SELECT series, standing FROM monitor_state")
+    }
+    lasts, spoke = last_heartbeats(db), last_spoke(db)
+    states, uids = {}, {}
+    for series, namespace, name, uid in db.execute("SELECT id, namespace, name, uid FROM series"):
+        key = Key(namespace, name)
+        uids[key] = uid
+        states[key] = MonitorState(
+            standing=standings.get(series, Standing()),
+            last=lasts.get(series),
+            spoke_at=spoke.get(series),
+        )
+    return states, uids
+
+
+def save_standing(db: Connection, series: int, standing: Standing) -> None:
+    """Keep ``standing`` in place of what was kept before."""
+    db.execute(
+        "INSERT INTO monitor_state VALUES (?, ?, ?)"
+        " ON CONFLICT (series) DO UPDATE"
+        " SET verdict = excluded.verdict, standing = excluded.standing",
+        (series, standing.verdict.value, json.dumps(_CONVERTER.unstructure(standing))),
+    )
+
+
+def series_of(db: Connection, key: Key, uid: str) -> int:
+    """The series of a monitor, made if it has none yet."""
+    (series,) = db.execute(
+        "INSERT INTO series (namespace, name, uid) VALUES (?, ?, ?)"
+        " ON CONFLICT (namespace, name) DO UPDATE SET uid = excluded.uid RETURNING id",
+        (key.namespace, key.name, uid),
+    ).fetchone()
+    found: int = series
+    return found
+
+
+def _converter() -> Converter:
+    converter = Converter(omit_if_default=True)
+    converter.register_unstructure_hook(datetime, lambda instant: instant.isoformat())
+    converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    return converter
+
+
+_CONVERTER: Final = _converter()

@@ -1,0 +1,31 @@
+"""How the database stores times: whole numbers, so that they sort alike everywhere."""
+
+from datetime import UTC, datetime, timedelta
+from typing import overload
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def epoch_ms(instant: datetime) -> int:
+    """Milliseconds since 1970, cut."""
+    return (instant - _EPOCH) // _MILLISECOND
+
+
+def from_epoch_ms(stored: int) -> datetime:
+    """The instant that is stored as ``stored``."""
+    return _EPOCH + stored * _MILLISECOND
+
+
+@overload
+def microseconds(seconds: float) -> int: ...
+@overload
+def microseconds(seconds: None) -> None: ...
+def microseconds(seconds: float | None) -> int | None:
+    """A length as it is stored."""
+    return None if seconds is None else round(seconds * 1_000_000)
+
+
+def from_microseconds(stored: int | None) -> float | None:
+    """The length in seconds that is stored as ``stored``."""
+    return None if stored is None else stored / 1_000_000
