@@ -1,0 +1,1 @@
+"""API server -> cache of validated objects."""
