@@ -1,0 +1,120 @@
+"""Writes status: changes at once, figures now and then, and never faster than the budget."""
+
+from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
+from heapq import heappop, heappush
+from typing import Final, Generic, TypeVar
+
+import structlog
+import trio
+
+from kubekuma.kit.contain import contain
+from kubekuma.kit.pace import Pace
+from kubekuma.kube.errors import KubeError, Refused
+
+_log = structlog.get_logger(__name__)
+
+# One etcd write for each check is what we never do.
+WRITES_PER_SECOND: Final = 20.0
+BURST: Final = 100
+WRITERS: Final = 4
+RETRY_SECONDS: Final = 5.0
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Lanes(Generic[T]):
+    """What is to be written: urgent items first and in order, others when their time has come."""
+
+    def __init__(self) -> None:
+        self._urgent: dict[T, None] = {}
+        self._later: list[tuple[float, int, T]] = []
+        self._due: dict[T, float] = {}
+        self._order = 0
+        self._changed = trio.Event()
+
+    def __len__(self) -> int:
+        return len(self._urgent)
+
+    def add(self, item: T) -> None:
+        """Have ``item`` written as soon as the budget allows."""
+        self._due.pop(item, None)
+        if item not in self._urgent:
+            self._urgent[item] = None
+            self._wake()
+
+    def add_after(self, item: T, seconds: float) -> None:
+        """Have ``item`` written in ``seconds``, unless it is written before."""
+        if item in self._urgent:
+            return
+        due = trio.current_time() + seconds
+        if self._due.get(item, due + 1) <= due:
+            return
+        self._due[item] = due
+        self._order += 1
+        heappush(self._later, (due, self._order, item))
+        self._wake()
+
+    def drop(self, item: T) -> None:
+        """Do not write ``item``."""
+        self._due.pop(item, None)
+        self._urgent.pop(item, None)
+
+    async def take(self) -> T:
+        """The next item to write."""
+        while True:
+            if self._urgent:
+                item = next(iter(self._urgent))
+                del self._urgent[item]
+                return item
+            while self._later and self._due.get(self._later[0][2]) != self._later[0][0]:
+                heappop(self._later)
+            next_at = self._later[0][0] if self._later else float("inf")
+            if next_at <= trio.current_time():
+                _, _, item = heappop(self._later)
+                del self._due[item]
+                return item
+            with trio.move_on_at(next_at):
+                await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+
+async def run_publisher(
+    lanes: Lanes[T],
+    write: Callable[[T], Awaitable[None]],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Write what ``lanes`` hold, for ever.
+
+    Ownership: takes from ``lanes``; anybody may add.
+    Shutdown: by cancelling; what is not written yet is written after the next start.
+    Failure: an item whose write fails comes again later, unless its object is gone.
+    """
+    pace = Pace(WRITES_PER_SECOND, BURST)
+
+    async def work() -> None:
+        while True:
+            await pace.turn()
+            item = await lanes.take()
+            await contain(partial(attempt, item), failed="status could not be made", item=str(item))
+
+    async def attempt(item: T) -> None:
+        try:
+            await write(item)
+        except Refused as error:
+            # 404: gone. 409: another object has its name. Neither is ours to write any more.
+            if error.code not in {404, 409}:
+                _log.warning("status was refused", item=str(item), error=str(error))
+                lanes.add_after(item, RETRY_SECONDS)
+        except KubeError:
+            # The API server is away, and the reflectors have said so.
+            lanes.add_after(item, RETRY_SECONDS)
+
+    async with trio.open_nursery() as writers:
+        for _ in range(WRITERS):
+            writers.start_soon(work)
+        task_status.started()

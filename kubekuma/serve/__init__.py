@@ -1,0 +1,1 @@
+"""REST, metrics, health. Reads history and rules, and nothing else of the pipeline."""

@@ -1,0 +1,226 @@
+"""Routes about monitors: what they are, how they are, and what they were."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Final
+
+from quart import Blueprint, Response, jsonify, request
+
+from kubekuma.model.meta import Key
+from kubekuma.model.monitor import Monitor, MonitorType
+from kubekuma.model.result import Outcome, Timings
+from kubekuma.model.state import Heartbeat, Standing
+from kubekuma.record.heartbeats import Window, heartbeats
+from kubekuma.record.incidents import Incident, incidents
+from kubekuma.record.store import Store, StoreError
+from kubekuma.record.uptime import WINDOWS, Uptime, uptimes_of
+from kubekuma.serve.board import Board, Row
+from kubekuma.serve.problem import Problem
+from kubekuma.serve.query import (
+    cursor_key,
+    instant,
+    key_cursor,
+    known_only,
+    one_of,
+    whole_number,
+)
+from kubekuma.validate.decode import encoded, timestamp
+from kubekuma.validate.rule import Rejected
+
+STATES: Final = ("up", "degraded", "down", "pending", "unknown", "paused")
+MOST_MONITORS: Final = 500
+MOST_HEARTBEATS: Final = 1000
+EVER: Final = timedelta(days=36_500)
+
+
+def monitor_routes(board: Board, store: Store, now: Callable[[], datetime]) -> Blueprint:
+    """Build the routes; the arguments are all the outside world that they can reach."""
+    routes = Blueprint("monitors", __name__, url_prefix="/api/v1/monitors")
+
+    @routes.get("")
+    async def list_monitors() -> Response:
+        query = request.args
+        known_only(query, "limit", "continue", "namespace", "state", "type", "tag", "q")
+        limit = whole_number(query, "limit", default=100, low=1, high=MOST_MONITORS)
+        found = _chosen(board, query)
+        page = list(islice(found, limit + 1))
+        views = [summary_view(row, board.uptimes) for row in page[:limit]]
+        more = key_cursor(page[limit - 1].key) if len(page) > limit else None
+        return jsonify(items=views, **({"continue": more} if more else {}))
+
+    @routes.get("/<namespace>/<name>")
+    async def show_monitor(namespace: str, name: str) -> Response:
+        row = _known(board, namespace, name)
+        uptime = await _read(store.read(uptimes_of, row.key, now()))
+        last = await _read(store.read(incidents, row.key, now(), 20))
+        return jsonify(detail_view(row, uptime, last))
+
+    @routes.get("/<namespace>/<name>/heartbeats")
+    async def list_heartbeats(namespace: str, name: str) -> Response:
+        row = _known(board, namespace, name)
+        query = request.args
+        known_only(query, "limit", "since", "until", "outcome")
+        limit = whole_number(query, "limit", default=100, low=1, high=MOST_HEARTBEATS)
+        outcome = one_of(query, "outcome", tuple(each.value for each in Outcome))
+        until = instant(query, "until", default=now() + timedelta(seconds=1))
+        since = instant(query, "since", default=until - EVER)
+        window = Window(since=since, until=until)
+        found = await _read(store.read(heartbeats, row.key, window, limit + 1, outcome))
+        page = [heartbeat_view(each) for each in found[:limit]]
+        # Heartbeats come newest first: the next page ends where this one began.
+        more = _exact(found[limit - 1].at) if len(found) > limit else None
+        return jsonify(items=page, **({"continue": {"until": more}} if more else {}))
+
+    return routes
+
+
+def summary_view(row: Row, uptimes: Mapping[str, Mapping[Key, Uptime]]) -> dict[str, Any]:
+    """The JSON form of a monitor in a list."""
+    percents = {name: known.get(row.key, Uptime()) for name, known in uptimes.items()}
+    return {**_identity(row), **_state(row), "uptime": _uptime_view(percents)}
+
+
+def detail_view(
+    row: Row, uptimes: Mapping[str, Uptime], last_incidents: list[Incident]
+) -> dict[str, Any]:
+    """The JSON form of a monitor by itself."""
+    errors = row.latest.errors if isinstance(row.latest, Rejected) else ()
+    return {
+        **_identity(row),
+        **_state(row),
+        "uptime": _uptime_view(uptimes),
+        "certificate": _certificate_view(row.state.standing),
+        "incidents": [incident_view(each) for each in last_incidents],
+        "valid": not errors,
+        "errors": [{"path": each.path, "message": each.message} for each in errors],
+        "spec": None if row.valid is None else encoded(row.valid.spec),
+    }
+
+
+def heartbeat_view(heartbeat: Heartbeat) -> dict[str, Any]:
+    """The JSON form of a heartbeat; times in milliseconds."""
+    return {
+        "at": _exact(heartbeat.at),
+        "outcome": heartbeat.outcome.value,
+        "reason": heartbeat.reason.value,
+        "message": heartbeat.message,
+        "latencyMs": _ms(heartbeat.latency_seconds),
+        "phasesMs": _phases(heartbeat.timings),
+        "statusCode": heartbeat.status_code,
+        "attempt": heartbeat.attempt,
+    }
+
+
+def incident_view(incident: Incident) -> dict[str, Any]:
+    """The JSON form of an outage."""
+    return {
+        "id": incident.id,
+        "startedAt": _exact(incident.started_at),
+        "confirmedAt": _exact(incident.confirmed_at),
+        "endedAt": None if incident.ended_at is None else _exact(incident.ended_at),
+        "reason": incident.reason,
+        "message": incident.message,
+    }
+
+
+def _chosen(board: Board, query: Mapping[str, str]) -> Iterator[Row]:
+    after = cursor_key(query, "continue")
+    namespace, tag = query.get("namespace"), query.get("tag")
+    state = one_of(query, "state", STATES)
+    kind = one_of(query, "type", tuple(each.value for each in MonitorType))
+    words = query.get("q", "").casefold()
+    for row in board.rows():
+        spec = row.valid.spec if row.valid is not None else None
+        if after is not None and row.key <= after:
+            continue
+        if namespace is not None and row.key.namespace != namespace:
+            continue
+        if state is not None and row.shown != state:
+            continue
+        if kind is not None and (spec is None or spec.type.value != kind):
+            continue
+        if tag is not None and (spec is None or tag not in spec.tags):
+            continue
+        if words and words not in _text(row):
+            continue
+        yield row
+
+
+def _text(row: Row) -> str:
+    valid = row.valid
+    more = (valid.spec.display_name, valid.spec.target_text, *valid.spec.tags) if valid else ()
+    return " ".join((*row.key, *filter(None, more))).casefold()
+
+
+def _known(board: Board, namespace: str, name: str) -> Row:
+    row = board.row(Key(namespace, name))
+    if row is None:
+        raise Problem(404, f"there is no monitor {namespace}/{name}")
+    return row
+
+
+async def _read(found: Any) -> Any:
+    try:
+        return await found
+    except StoreError as error:
+        raise Problem(503, f"the history cannot be read at the moment: {error}") from error
+
+
+def _identity(row: Row) -> dict[str, Any]:
+    valid: Monitor | None = row.valid
+    spec = valid.spec if valid is not None else None
+    return {
+        "namespace": row.key.namespace,
+        "name": row.key.name,
+        "uid": row.latest.meta.uid,
+        "displayName": (spec.display_name if spec else None) or row.key.name,
+        "type": spec.type.value if spec else None,
+        "target": spec.target_text if spec else None,
+        "tags": list(spec.tags) if spec else [],
+        "labels": dict(row.latest.meta.labels),
+    }
+
+
+def _state(row: Row) -> dict[str, Any]:
+    standing, last = row.state.standing, row.state.last
+    return {
+        "state": row.shown,
+        "verdict": standing.verdict.value,
+        "overlays": list(standing.overlays),
+        "since": None if standing.since is None else timestamp(standing.since),
+        "incident": standing.incident,
+        "lastHeartbeat": None if last is None else heartbeat_view(last),
+    }
+
+
+def _uptime_view(uptimes: Mapping[str, Uptime]) -> dict[str, str | None]:
+    return {name: uptimes[name].percent for name in WINDOWS if name in uptimes}
+
+
+def _certificate_view(standing: Standing) -> dict[str, Any] | None:
+    if standing.certificate_expires_at is None:
+        return None
+    return {
+        "expiresAt": timestamp(standing.certificate_expires_at),
+        "valid": standing.certificate_valid,
+    }
+
+
+def _phases(timings: Timings) -> dict[str, float]:
+    phases = {
+        "dns": timings.dns,
+        "connect": timings.connect,
+        "tls": timings.tls,
+        "firstByte": timings.first_byte,
+        "transfer": timings.transfer,
+    }
+    return {name: _ms(seconds) for name, seconds in phases.items() if seconds is not None}
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
+
+
+def _exact(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
