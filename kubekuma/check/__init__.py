@@ -1,0 +1,1 @@
+"""The check stage: finds out whether a target is as expected."""

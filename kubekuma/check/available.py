@@ -1,0 +1,34 @@
+"""Which parts of a spec have a checker in this version."""
+
+from typing import Final
+
+from kubekuma.model.monitor import MonitorSpec, MonitorType
+from kubekuma.model.target import DnsTransport, HttpTarget, ProxyMode, TcpTarget
+
+AVAILABLE_TYPES: Final = frozenset(
+    {MonitorType.HTTP, MonitorType.KEYWORD, MonitorType.JSON_QUERY, MonitorType.TCP}
+)
+
+
+def missing(spec: MonitorSpec) -> str | None:
+    """The first part of ``spec`` that no checker can do yet; None when all of it can be done."""
+    if spec.type not in AVAILABLE_TYPES:
+        return f"type {spec.type}"
+    match spec.target_in_use:
+        case HttpTarget() as http:
+            return _missing_of_http(http)
+        case TcpTarget() as tcp if tcp.tls.start_tls is not None:
+            return "target.tcp.tls.startTls"
+        case _:
+            return None
+
+
+def _missing_of_http(http: HttpTarget) -> str | None:
+    if http.auth is not None:
+        return "target.http.auth"
+    if http.proxy is not None and http.proxy.mode is not ProxyMode.NONE:
+        return "target.http.proxy"
+    encrypted = {DnsTransport.TLS, DnsTransport.HTTPS}
+    if http.resolver is not None and http.resolver.transport in encrypted:
+        return "target.http.resolver.transport"
+    return None

@@ -1,0 +1,87 @@
+"""What a check needs besides its monitor."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import attrs
+import trio
+
+from kubekuma.check.finding import CheckFailed, Finding
+from kubekuma.check.misfits import Misfits
+from kubekuma.check.policy import Policy, parse_policy
+from kubekuma.check.redact import clean, forms, quote, redact
+from kubekuma.check.tls_context import SslContexts
+from kubekuma.check.trace import Trace
+from kubekuma.model.meta import SecretKeyRef
+from kubekuma.model.result import Reason
+from kubekuma.model.settings import Networking
+
+SHOWN_CHARACTERS: Final = 120
+# What Python parses and searches in a millisecond or two.
+FEW_BYTES: Final = 32 * 1024
+JUDGES_AT_ONCE: Final = 2
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class CheckContext:
+    """What all checks share; made anew when the settings change."""
+
+    networking: Networking
+    default_timeout_seconds: int
+    # The value of a key in a namespace; None: there is no such Secret, or no such key in it.
+    secret: Callable[[str, SecretKeyRef], Awaitable[bytes | None]]
+    # Threads of the system's resolver, apart from trio's default ones: it may hang for long.
+    dns_limiter: trio.CapacityLimiter
+    contexts: SslContexts
+    misfits: Misfits = attrs.field(factory=Misfits)
+    # Threads that judge large bodies, so that the loop goes on meanwhile.
+    judge_limiter: trio.CapacityLimiter = attrs.field(
+        factory=lambda: trio.CapacityLimiter(JUDGES_AT_ONCE)
+    )
+    policy: Policy = attrs.field(init=False)
+
+    @policy.default
+    def _parsed_policy(self) -> Policy:
+        return parse_policy(self.networking.targets)
+
+
+@attrs.frozen(kw_only=True)
+class Check:
+    """One check under way."""
+
+    namespace: str
+    context: CheckContext
+    trace: Trace
+
+    async def secret(self, ref: SecretKeyRef) -> bytes:
+        """Fetch a secret; from now on nothing that this check says contains it."""
+        late = f"Secret {ref.name} could not be read in time"
+        self.trace.at_deadline = Finding(Reason.SECRET_MISSING, late)
+        value = await self.context.secret(self.namespace, ref)
+        self.trace.at_deadline = None
+        if value is None:
+            raise CheckFailed(
+                Reason.SECRET_MISSING, f"there is no Secret {ref.name} with a key {ref.key}"
+            )
+        self.trace.secrets.extend(forms(value.decode("utf-8", "replace").strip()))
+        return value
+
+    def show(self, value: object) -> str:
+        """``value`` in the form in which messages may quote it."""
+        return quote(value, self.trace.secrets, SHOWN_CHARACTERS)
+
+    async def work(self, size: int, judge: Callable[[], T]) -> T:
+        """Run ``judge`` over ``size`` bytes: here if they are few, else in a thread."""
+        if size <= FEW_BYTES:
+            return judge()
+        late = "our own judgement of the answer took too long"
+        self.trace.at_deadline = Finding(Reason.INTERNAL_ERROR, late)
+        return await trio.to_thread.run_sync(
+            judge, abandon_on_cancel=True, limiter=self.context.judge_limiter
+        )
+
+    def publish(self, text: str, limit: int) -> str:
+        """Take the secrets out of a whole message or line, and make it fit."""
+        return clean(redact(text, self.trace.secrets), limit)

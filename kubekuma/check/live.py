@@ -1,0 +1,80 @@
+"""What checks run under at the moment: the settings, and how many may run at once."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import trio
+
+from kubekuma.check.context import CheckContext
+from kubekuma.check.run import run_check
+from kubekuma.check.service import limit_at_once
+from kubekuma.check.tls_context import SslContexts
+from kubekuma.model.meta import Key, SecretKeyRef
+from kubekuma.model.monitor import Monitor, Schedule
+from kubekuma.model.result import CheckResult
+from kubekuma.model.settings import SettingsSpec
+
+RESOLVER_THREADS: Final = 20
+
+
+class Checking:
+    """The settings in force, and what follows from them for checks that begin from now on."""
+
+    def __init__(
+        self,
+        secret: Callable[[str, SecretKeyRef], Awaitable[bytes | None]],
+        *,
+        descriptors: int,
+    ) -> None:
+        self.settings = SettingsSpec()
+        self.limiter = trio.CapacityLimiter(1)
+        self._secret = secret
+        self._descriptors = descriptors
+        self._dns_limiter = trio.CapacityLimiter(RESOLVER_THREADS)
+        self._contexts = SslContexts()
+        self._shares: dict[Key, float] = {}  # timeout/interval: the places that each may need
+        self._demand = 0.0
+        self._context = self._made()
+        self._limit()
+
+    def configure(self, settings: SettingsSpec) -> bool:
+        """Put ``settings`` in force; say whether they are others than before."""
+        if settings == self.settings:
+            return False
+        self.settings = settings
+        self._context = self._made()
+        self._limit()
+        return True
+
+    def expect(self, key: Key, monitor: Monitor | None) -> None:
+        """Reckon with the checks of ``monitor``; with None, no longer with those of ``key``."""
+        share = 0.0
+        if monitor is not None:
+            schedule = monitor.spec.schedule
+            share = self.timeout_of(schedule) / schedule.interval_seconds
+        before = self._shares.pop(key, 0.0)
+        if share:
+            self._shares[key] = share
+        self._demand += share - before
+        self._limit()
+
+    def timeout_of(self, schedule: Schedule) -> float:
+        """The seconds that a check may take."""
+        return schedule.timeout_within(self.settings.scheduler.default_timeout_seconds)
+
+    async def check(self, monitor: Monitor) -> CheckResult:
+        """Check ``monitor`` once, under the settings in force."""
+        return await run_check(monitor, self._context)
+
+    def _made(self) -> CheckContext:
+        return CheckContext(
+            networking=self.settings.networking,
+            default_timeout_seconds=self.settings.scheduler.default_timeout_seconds,
+            secret=self._secret,
+            dns_limiter=self._dns_limiter,
+            contexts=self._contexts,
+        )
+
+    def _limit(self) -> None:
+        wanted = self.settings.scheduler.max_concurrent_net_checks
+        self.limiter.total_tokens = limit_at_once(wanted, self._demand, self._descriptors)

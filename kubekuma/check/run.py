@@ -1,0 +1,150 @@
+"""Runs the checker that belongs to a monitor, under the monitor's deadline."""
+
+from collections.abc import Sequence
+from traceback import format_tb
+from typing import Final, TypeVar, assert_never
+
+import structlog
+import trio
+
+from kubekuma.check.context import Check, CheckContext
+from kubekuma.check.finding import CheckFailed, Finding, conclude
+from kubekuma.check.http import check_http
+from kubekuma.check.json_query import check_json_query
+from kubekuma.check.keyword import check_keyword
+from kubekuma.check.tcp import check_tcp
+from kubekuma.check.trace import MAX_CHARACTERS, Trace
+from kubekuma.model.meta import Key
+from kubekuma.model.monitor import Monitor, MonitorSpec, MonitorType
+from kubekuma.model.result import CheckResult, Reason
+
+MAX_MESSAGE: Final = 1024
+MAX_LINE: Final = 512
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+async def run_check(
+    monitor: Monitor, context: CheckContext, *, transcript: bool = False
+) -> CheckResult:
+    """Check ``monitor`` once. Always returns a result; only cancellation from outside raises.
+
+    The deadline counts from now. What the target did wrong and what we lack are findings; a bug
+    is logged and becomes InternalError, so that one bad check costs nobody else's.
+    """
+    check = Check(
+        namespace=monitor.meta.key.namespace,
+        context=context,
+        trace=Trace(transcript=transcript),
+    )
+    seconds = monitor.spec.schedule.timeout_within(context.default_timeout_seconds)
+    with trio.move_on_after(seconds) as deadline:
+        finding = await _contained(monitor, check)
+    check.trace.finish()
+    if deadline.cancelled_caught:
+        finding = check.trace.timed_out(seconds)
+    return _result(finding, check)
+
+
+async def _contained(monitor: Monitor, check: Check) -> Finding:
+    try:
+        return conclude(await _dispatch(monitor.spec, check))
+    except CheckFailed as failed:
+        return failed.finding
+    except MemoryError:
+        return Finding(Reason.NO_MEMORY, "there is no memory left for this check")
+    except Exception as error:  # noqa: BLE001 - one bad check must not end the others
+        _log_crash(monitor.meta.key, error)
+        return Finding(Reason.INTERNAL_ERROR, f"the check crashed ({type(error).__name__})")
+
+
+def _log_crash(key: Key, error: Exception) -> None:
+    # Where, but not what it says: the message of a foreign error may quote a secret header.
+    where = "".join(format_tb(error.__traceback__))
+    kind = type(error).__name__
+    _log.error("check crashed", namespace=key.namespace, name=key.name, error=kind, where=where)
+
+
+async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
+    # The registry is this match: mypy refuses a type without an arm.
+    kind, target, criteria = spec.type, spec.target, spec.success_criteria
+    match kind:
+        case MonitorType.HTTP:
+            return await check_http(_given(target.http), criteria, check)
+        case MonitorType.KEYWORD:
+            return await check_keyword(_given(target.http), criteria, check)
+        case MonitorType.JSON_QUERY:
+            return await check_json_query(_given(target.http), criteria, check)
+        case MonitorType.TCP:
+            return await check_tcp(_given(target.tcp), criteria, check)
+        case (
+            MonitorType.UDP
+            | MonitorType.DNS
+            | MonitorType.PING
+            | MonitorType.WEBSOCKET
+            | MonitorType.PUSH
+            | MonitorType.STEAM
+            | MonitorType.K8S
+            | MonitorType.DOCKER
+            | MonitorType.GRPC
+            | MonitorType.TLS_CERTIFICATE
+            | MonitorType.DOMAIN_EXPIRY
+            | MonitorType.POSTGRESQL
+            | MonitorType.MYSQL
+            | MonitorType.MSSQL
+            | MonitorType.REDIS
+            | MonitorType.MONGODB
+            | MonitorType.MQTT
+            | MonitorType.RABBITMQ
+            | MonitorType.KAFKA
+            | MonitorType.SMTP
+            | MonitorType.IMAP
+            | MonitorType.SSH
+            | MonitorType.LDAP
+            | MonitorType.RADIUS
+            | MonitorType.SNMP
+            | MonitorType.NTP
+            | MonitorType.SIP
+            | MonitorType.GROUP
+            | MonitorType.MANUAL
+            | MonitorType.SCENARIO
+        ):
+            # Not reached: ``missing`` is asked before a monitor is enrolled.
+            raise CheckFailed(Reason.INTERNAL_ERROR, f"there is no checker for type {kind}")
+        case _:
+            assert_never(kind)
+
+
+def _given(target: T | None) -> T:
+    """Unwrap the target that the type names: validation has seen that it is there."""
+    if target is None:
+        raise ValueError("the monitor has no target of its type")
+    return target
+
+
+def _result(finding: Finding, check: Check) -> CheckResult:
+    trace = check.trace
+    return CheckResult(
+        reason=finding.reason,
+        message=check.publish(finding.message, MAX_MESSAGE) if finding.message else "",
+        latency_seconds=trace.latency,
+        timings=trace.timings,
+        peer=trace.peer,
+        status_code=trace.status_code,
+        certificate=trace.certificate,
+        transcript=_transcript(check),
+    )
+
+
+def _transcript(check: Check) -> Sequence[str]:
+    lines: list[str] = []
+    left = MAX_CHARACTERS
+    for line in check.trace.lines:
+        published = check.publish(line, min(left, MAX_LINE))
+        lines.append(published)
+        left -= len(published)
+        if left <= 0:
+            break
+    return tuple(lines)

@@ -1,0 +1,110 @@
+"""What one check has seen so far: phases, peer, certificate, and a transcript for people."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+import trio
+
+from kubekuma.check.finding import Finding
+from kubekuma.model.result import Certificate, Reason, Timings
+
+MAX_LINES: Final = 64
+MAX_CHARACTERS: Final = 4096
+
+
+class Phase(StrEnum):
+    """The phases, named as the fields of ``Timings``."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    FIRST_BYTE = "first_byte"
+    TRANSFER = "transfer"
+
+
+class Trace:
+    """The notes of one check, kept by the one task that runs it.
+
+    From the first phase on every moment is charged to exactly one, so that the phases add up to
+    the latency. Our own preparations come before the first and are charged to nobody.
+    """
+
+    __slots__ = (
+        "_lines",
+        "_phase",
+        "_since",
+        "_spent",
+        "at_deadline",
+        "certificate",
+        "doing",
+        "peer",
+        "secrets",
+        "status_code",
+    )
+
+    def __init__(self, *, transcript: bool = False) -> None:
+        self._phase: Phase | None = None
+        self._since = trio.current_time()
+        self._spent: dict[Phase, float] = {}
+        self._lines: list[str] | None = [] if transcript else None
+        self.doing = "preparing the check"
+        # What to say instead of Timeout if the deadline strikes now.
+        self.at_deadline: Finding | None = None
+        self.peer: str | None = None
+        self.certificate: Certificate | None = None
+        self.status_code: int | None = None
+        # Texts that must not be shown to anybody.
+        self.secrets: list[str] = []
+
+    def enter(self, phase: Phase, doing: str) -> None:
+        """Begin ``phase``, or go on with it; ``doing`` completes "timed out while …"."""
+        self._settle()
+        self._phase = phase
+        self.doing = doing
+
+    def finish(self) -> None:
+        """End the last phase: what comes now is our own work."""
+        self._settle()
+        self._phase = None
+
+    def lap(self) -> float:
+        """Seconds since the present phase was entered."""
+        return trio.current_time() - self._since
+
+    def say(self, line: str, *details: object) -> None:
+        """Add ``line % details`` to the transcript, if anybody wants one."""
+        if self._lines is not None and len(self._lines) < MAX_LINES:
+            self._lines.append(line % details if details else line)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a transcript: ask before collecting much for it."""
+        return self._lines is not None
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The transcript, with secrets in it."""
+        return tuple(self._lines or ())
+
+    @property
+    def timings(self) -> Timings:
+        """Seconds by phase."""
+        return Timings(**self._spent)
+
+    @property
+    def latency(self) -> float:
+        """Seconds in all phases that have ended."""
+        return sum(self._spent.values())
+
+    def timed_out(self, seconds: float) -> Finding:
+        """What to say when the deadline has struck."""
+        return self.at_deadline or Finding(
+            Reason.TIMEOUT, f"timed out after {seconds:g} s while {self.doing}"
+        )
+
+    def _settle(self) -> None:
+        now = trio.current_time()
+        if self._phase is not None:
+            self._spent[self._phase] = self._spent.get(self._phase, 0.0) + now - self._since
+        self._since = now

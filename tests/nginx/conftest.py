@@ -1,0 +1,3 @@
+from support.nginx import nginx
+
+__all__ = ["nginx"]

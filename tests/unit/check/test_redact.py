@@ -1,0 +1,34 @@
+import pytest
+
+from kubekuma.check.redact import clean, forms, quote, redact
+
+
+@pytest.mark.parametrize(
+    "echo",
+    ["Bearer abcdef", "you sent abcdef", '{"auth": "Bearer abcdef"}'],
+)
+def test_a_credential_is_hidden_with_and_without_its_scheme(echo: str) -> None:
+    assert "abcdef" not in redact(echo, forms("Bearer abcdef"))
+
+
+def test_a_credential_is_hidden_as_json_writes_it() -> None:
+    assert "b" not in redact(r"a\"b\"c\"d", forms('a"b"c"d'))
+
+
+def test_what_is_too_short_to_be_a_secret_hides_nothing() -> None:
+    assert redact("a to z", forms("to")) == "a to z"
+
+
+def test_a_quote_is_redacted_before_it_is_cut() -> None:
+    assert quote("x" * 8 + "canary", ["canary"], 10) == '"xxxxxxxx*…"'
+
+
+def test_a_quote_is_one_line_of_json() -> None:
+    assert quote('a\n"b"\0', (), 100) == r'"a\n\"b\"\u0000"'
+    assert quote({"a": [1, None]}, (), 100) == '{"a": [1, null]}'
+
+
+def test_what_is_published_is_one_line_without_control_characters_or_surrogates() -> None:
+    shown = clean("a\nb\x1b[0m\ud800\x85", 100)
+    assert shown.replace("\N{REPLACEMENT CHARACTER}", "#") == "a#b#[0m?#"
+    assert clean("abcdef", 4) == "abc…"
