@@ -150,9 +150,10 @@ class Judgement:
 
 @attrs.frozen(kw_only=True)
 class Checked:
-    """A check that has ended: whose, when it began, what it found."""
+    """A check that has ended: whose, by which spec, when it began, what it found."""
 
     key: Key
     uid: str
+    generation: int
     at: datetime
     result: CheckResult

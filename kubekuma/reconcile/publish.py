@@ -1,5 +1,6 @@
 """Writes status: changes at once, figures now and then, and never faster than the budget."""
 
+import math
 from collections.abc import Awaitable, Callable, Hashable
 from functools import partial
 from heapq import heappop, heappush
@@ -17,6 +18,8 @@ _log = structlog.get_logger(__name__)
 # One etcd write for each check is what we never do.
 WRITES_PER_SECOND: Final = 20.0
 BURST: Final = 100
+# Figures that nobody waits for leave half of the budget to changes.
+REFRESHES_PER_SECOND: Final = 10.0
 WRITERS: Final = 4
 RETRY_SECONDS: Final = 5.0
 
@@ -60,16 +63,20 @@ class Lanes(Generic[T]):
         self._due.pop(item, None)
         self._urgent.pop(item, None)
 
-    async def take(self) -> T:
-        """The next item to write."""
+    async def take_urgent(self) -> T:
+        """The next item that is to be written at once."""
+        while not self._urgent:
+            await self._changed.wait()
+        item = next(iter(self._urgent))
+        del self._urgent[item]
+        return item
+
+    async def take_later(self) -> T:
+        """The next item whose time has come."""
         while True:
-            if self._urgent:
-                item = next(iter(self._urgent))
-                del self._urgent[item]
-                return item
             while self._later and self._due.get(self._later[0][2]) != self._later[0][0]:
                 heappop(self._later)
-            next_at = self._later[0][0] if self._later else float("inf")
+            next_at = self._later[0][0] if self._later else math.inf
             if next_at <= trio.current_time():
                 _, _, item = heappop(self._later)
                 del self._due[item]
@@ -94,13 +101,23 @@ async def run_publisher(
     Shutdown: by cancelling; what is not written yet is written after the next start.
     Failure: an item whose write fails comes again later, unless its object is gone.
     """
-    pace = Pace(WRITES_PER_SECOND, BURST)
+    pace, calm = Pace(WRITES_PER_SECOND, BURST), Pace(REFRESHES_PER_SECOND, BURST)
 
-    async def work() -> None:
+    async def work_at_once() -> None:
         while True:
+            item = await lanes.take_urgent()
             await pace.turn()
-            item = await lanes.take()
-            await contain(partial(attempt, item), failed="status could not be made", item=str(item))
+            await done(item)
+
+    async def work_later() -> None:
+        while True:
+            item = await lanes.take_later()
+            await calm.turn()
+            await pace.turn()
+            await done(item)
+
+    async def done(item: T) -> None:
+        await contain(partial(attempt, item), failed="status could not be made", item=str(item))
 
     async def attempt(item: T) -> None:
         try:
@@ -116,5 +133,6 @@ async def run_publisher(
 
     async with trio.open_nursery() as writers:
         for _ in range(WRITERS):
-            writers.start_soon(work)
+            writers.start_soon(work_at_once)
+        writers.start_soon(work_later)
         task_status.started()

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
+import attrs
+
 from kubekuma.kube.client import Document, FieldManager
 from kubekuma.kube.conditions import merged
 from kubekuma.model.kinds import KINDS, MONITOR
@@ -32,6 +34,14 @@ class Line(NamedTuple):
     key: Key
 
 
+@attrs.frozen
+class Written:
+    """The conditions that stand in the status of one object."""
+
+    uid: str
+    conditions: tuple[Condition, ...]
+
+
 class Reporter:
     """Collects what changes, and makes the bodies when their turn to be written comes."""
 
@@ -56,20 +66,30 @@ class Reporter:
         self._chance = chance
         self._now = now
         self._verdicts: dict[tuple[str, Key], Verdicts] = {}
-        self._written: dict[tuple[str, Key], tuple[Condition, ...]] = {}
+        self._written: dict[tuple[str, Key], Written] = {}
 
     def conditions(self, verdicts: Verdicts) -> None:
         """Have an object's conditions written, if they are not what stands there."""
         key = verdicts.meta.key
         place = (verdicts.kind, key)
-        wanted = merged(verdicts.before, verdicts.conditions, self._now())
-        if self._written.get(place) == wanted:
-            return
         self._verdicts[place] = verdicts
+        if self._stand_there(place, verdicts):
+            return
         self._lanes.add(Line("kubekuma-reconciler", verdicts.kind, key))
-        if verdicts.kind == MONITOR.name:
-            # Whatever a former run has written may be old by now.
-            self._lanes.add_after(self._summary(key), self._refresh_seconds() * self._chance())
+
+    def _stand_there(self, place: tuple[str, Key], verdicts: Verdicts) -> bool:
+        written = self._written.get(place)
+        if written is not None and written.uid == verdicts.meta.uid:
+            known = {each.type: each for each in written.conditions}
+            return merged(known, verdicts.conditions, self._now()) == written.conditions
+        # A former run may have written them: messages are not kept, and only faults have one.
+        return all(
+            (before := verdicts.before.get(each.type)) is not None
+            and (before.status, before.reason, before.observed_generation)
+            == (each.status, each.reason, each.observed_generation)
+            and not each.message
+            for each in verdicts.conditions
+        )
 
     def changed(self, key: Key) -> None:
         """Have a monitor's state written at once."""
@@ -97,12 +117,15 @@ class Reporter:
         verdicts = self._verdicts.get(place)
         if verdicts is None:
             return
-        written = {each.type: each for each in self._written.get(place, ())}
-        conditions = merged({**verdicts.before, **written}, verdicts.conditions, self._now())
+        known = dict(verdicts.before)
+        written = self._written.get(place)
+        if written is not None and written.uid == verdicts.meta.uid:
+            known |= {each.type: each for each in written.conditions}
+        conditions = merged(known, verdicts.conditions, self._now())
         kind = _KINDS[line.kind]
         body = conditions_body(kind, verdicts.meta, verdicts.generation, conditions)
         await self._apply_status(line.kind, line.key, body, line.manager)
-        self._written[place] = conditions
+        self._written[place] = Written(verdicts.meta.uid, conditions)
 
     async def _write_summary(self, line: Line) -> None:
         monitor, state = self._running.get(line.key), self._states.get(line.key)

@@ -110,9 +110,10 @@ class Timetable:
     def _enrol(self, order: Enrol, now: float) -> None:
         before = self._enrolled.get(order.key)
         self._enrolled[order.key] = order
+        # What is enrolled with these figures, and no longer delayed, has its slot.
         paced = before is not None and (
-            (before.interval_seconds, before.jitter_percent)
-            == (order.interval_seconds, order.jitter_percent)
+            (before.interval_seconds, before.jitter_percent, before.first_after_seconds)
+            == (order.interval_seconds, order.jitter_percent, 0.0)
         )
         if order.first_after_seconds > 0:
             self._agenda.put(order.key, next_step(now + order.first_after_seconds))

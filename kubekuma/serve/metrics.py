@@ -16,6 +16,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -61,6 +62,8 @@ class Instruments:
     """What the program counts. One for each run: there is no global registry."""
 
     def __init__(self, figures: Callable[[], Iterator[Figure]]) -> None:
+        # Doubles every series to say when it began, which is known from the process.
+        disable_created_metrics()
         self._registry = CollectorRegistry()
         self._figures = figures
         ProcessCollector(registry=self._registry)

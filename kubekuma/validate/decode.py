@@ -53,6 +53,7 @@ def conditions_of(document: Mapping[str, Any]) -> Iterator[Condition]:
                 type=intern(each["type"]),
                 status=Truth(each["status"]),
                 reason=intern(each["reason"]),
+                observed_generation=int(each.get("observedGeneration", 0)),
                 last_transition_time=parsed_timestamp(each["lastTransitionTime"]),
             )
         except (KeyError, TypeError, ValueError):

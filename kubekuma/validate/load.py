@@ -1,11 +1,11 @@
 """A raw document to a resource, or to all of its errors.
 
 Three layers, each a pure function: metadata, schema, semantics. The third
-looks at a decoded resource and so needs the first two to have passed.
+looks at a decoded resource, as far as the others leave something to decode.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias, TypeVar
 
 from kubekuma.kit import structural
 from kubekuma.model.kinds import MONITOR, SETTINGS, Kind
@@ -20,26 +20,28 @@ from kubekuma.validate.rule import FieldError, Rejected
 from kubekuma.validate.settings import settings_rules
 
 Document: TypeAlias = Mapping[str, Any]
+T = TypeVar("T")
 
 
 def load_monitor(document: Document) -> Monitor | Rejected:
     """The Monitor that ``document`` describes."""
     meta, errors = _front(MONITOR, document)
-    if errors:
+    spec = _spec(MONITOR, document, MonitorSpec, errors)
+    if spec is None:
         return Rejected(meta=meta, errors=errors)
-    monitor = Monitor(meta=meta, spec=decoded(_spec(MONITOR, document), MonitorSpec))
-    wrong = tuple(monitor_rules(monitor))
+    monitor = Monitor(meta=meta, spec=spec)
+    wrong = _more(errors, monitor_rules(monitor))
     return Rejected(meta=meta, errors=wrong) if wrong else monitor
 
 
 def load_settings(document: Document) -> Settings | Rejected:
     """The KubeKumaSettings that ``document`` describes."""
     meta, errors = _front(SETTINGS, document)
-    if errors:
+    spec = _spec(SETTINGS, document, SettingsSpec, errors)
+    if spec is None:
         return Rejected(meta=meta, errors=errors)
-    settings = Settings(meta=meta, spec=decoded(_spec(SETTINGS, document), SettingsSpec))
-    wrong = tuple(settings_rules(settings.spec))
-    return Rejected(meta=meta, errors=wrong) if wrong else settings
+    wrong = _more(errors, settings_rules(spec))
+    return Rejected(meta=meta, errors=wrong) if wrong else Settings(meta=meta, spec=spec)
 
 
 def unknown_fields(kind: Kind, document: Document) -> Iterator[FieldError]:
@@ -84,10 +86,21 @@ def _metadata(kind: Kind, meta: ObjectMeta) -> Iterator[FieldError]:
             yield FieldError("metadata.namespace", error.message)
 
 
-def _spec(kind: Kind, document: Document) -> Document:
+def _spec(kind: Kind, document: Document, cls: type[T], errors: tuple[FieldError, ...]) -> T | None:
     # A manifest has no defaults yet, and an API server with an older schema knows fewer.
-    spec: Document = structural.with_defaults(resource(kind), dict(document))["spec"]
-    return spec
+    try:
+        return decoded(structural.with_defaults(resource(kind), dict(document))["spec"], cls)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        # What is out of bounds can still be looked at by the rules; what has no form cannot.
+        if not errors:
+            raise
+        return None
+
+
+def _more(errors: tuple[FieldError, ...], semantic: Iterable[FieldError]) -> tuple[FieldError, ...]:
+    # One complaint about a field is enough: the first says what form it must have.
+    known = {error.path for error in errors}
+    return (*errors, *(error for error in semantic if error.path not in known))
 
 
 def _told(problem: structural.Problem) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Generic, TypeAlias
 
+import attrs
 import trio
 
 from kubekuma.model.meta import Key
 from kubekuma.validate.decode import conditions_of
+from kubekuma.validate.load import meta_of
 from kubekuma.validate.rule import Rejected
 from kubekuma.validate.seen import R, Seen
 
@@ -54,6 +56,8 @@ class Cache(Generic[R]):
 
     def put(self, document: Document) -> None:
         """Take in an object as it is now."""
+        if self._is_known(document):
+            return
         loaded = self._load(document)
         key, version = loaded.meta.key, _version(document)
         before = self._seen.get(key)
@@ -70,6 +74,18 @@ class Cache(Generic[R]):
         self._seen[key] = Seen(latest=loaded, valid=valid, version=version, conditions=conditions)
         if not _same(before, loaded):
             self._changed(key)
+
+    def _is_known(self, document: Document) -> bool:
+        """Whether nothing that we act on has changed: most changes are our own status writes."""
+        meta = meta_of(document)
+        before = self._seen.get(meta.key)
+        # A generation is one text of the spec; without one there is nothing to go by.
+        if before is None or not meta.generation or before.latest.meta != meta:
+            return False
+        self._seen[meta.key] = attrs.evolve(
+            before, version=_version(document), conditions=tuple(conditions_of(document))
+        )
+        return True
 
     def remove(self, key: Key) -> None:
         """The object is gone."""
