@@ -1,0 +1,163 @@
+"""The few objects that kubectl creates through typed clients, which send protobuf.
+
+Field numbers are those of the ``generated.proto`` files of k8s.io/api and
+k8s.io/apimachinery; they never change.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+
+from kubekuma.standalone.errors import bad_request, unsupported_media_type
+
+PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+_MAGIC: Final = b"k8s\x00"
+
+_Kind: TypeAlias = Literal[
+    "text", "bytes", "flag", "number", "message", "texts", "map", "bytes map"
+]
+
+
+@attrs.frozen
+class _Field:
+    name: str
+    kind: _Kind = "text"
+    message: "Mapping[int, _Field]" = attrs.field(factory=dict)
+
+
+_Message: TypeAlias = Mapping[int, _Field]
+
+_METADATA: Final[_Message] = {
+    1: _Field("name"),
+    2: _Field("generateName"),
+    3: _Field("namespace"),
+    5: _Field("uid"),
+    6: _Field("resourceVersion"),
+    11: _Field("labels", "map"),
+    12: _Field("annotations", "map"),
+    14: _Field("finalizers", "texts"),
+}
+_META: Final = _Field("metadata", "message", _METADATA)
+_ACCESS: Final[_Message] = {
+    1: _Field("namespace"),
+    2: _Field("verb"),
+    3: _Field("group"),
+    4: _Field("version"),
+    5: _Field("resource"),
+    6: _Field("subresource"),
+    7: _Field("name"),
+}
+_ACCESS_SPEC: Final[_Message] = {
+    1: _Field("resourceAttributes", "message", _ACCESS),
+    2: _Field("nonResourceAttributes", "message", {1: _Field("path"), 2: _Field("verb")}),
+}
+_KINDS: Final[Mapping[tuple[str, str], _Message]] = {
+    ("v1", "Namespace"): {1: _META},
+    ("v1", "ServiceAccount"): {1: _META},
+    ("v1", "Secret"): {
+        1: _META,
+        2: _Field("data", "bytes map"),
+        3: _Field("type"),
+        4: _Field("stringData", "map"),
+        5: _Field("immutable", "flag"),
+    },
+    ("v1", "ConfigMap"): {
+        1: _META,
+        2: _Field("data", "map"),
+        3: _Field("binaryData", "bytes map"),
+        4: _Field("immutable", "flag"),
+    },
+    ("authorization.k8s.io/v1", "SelfSubjectAccessReview"): {
+        1: _META,
+        2: _Field("spec", "message", _ACCESS_SPEC),
+    },
+}
+_TYPE: Final[_Message] = {1: _Field("apiVersion"), 2: _Field("kind")}
+_UNKNOWN: Final[_Message] = {1: _Field("typeMeta", "message", _TYPE), 2: _Field("raw", "bytes")}
+
+
+def decoded_protobuf(body: bytes) -> dict[str, Any]:
+    """The object in ``body``. Refused if it is of a kind that only JSON is understood for."""
+    if not body.startswith(_MAGIC):
+        raise bad_request("the body of the request is no protobuf of Kubernetes")
+    try:
+        envelope = _decoded(_UNKNOWN, body[len(_MAGIC) :])
+        identity = envelope.get("typeMeta", {})
+        message = _KINDS.get((identity.get("apiVersion", ""), identity.get("kind", "")))
+        if message is None:
+            raise unsupported_media_type(PROTOBUF, ("application/json", "application/yaml"))
+        return {**identity, **_decoded(message, envelope.get("raw", b""))}
+    except (IndexError, ValueError):
+        raise bad_request("the body of the request is no protobuf of Kubernetes") from None
+
+
+def _decoded(message: _Message, data: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for number, content in _fields(data):
+        field = message.get(number)
+        if field is not None:
+            _add(found, field, content)
+    return found
+
+
+def _add(found: dict[str, Any], field: _Field, content: bytes | int) -> None:
+    name = field.name
+    if isinstance(content, int):
+        found[name] = bool(content) if field.kind == "flag" else content
+        return
+    match field.kind:
+        case "text" if content:
+            # An empty text is an absent one.
+            found[name] = content.decode()
+        case "bytes":
+            found[name] = content
+        case "message":
+            found[name] = _decoded(field.message, content)
+        case "texts":
+            found.setdefault(name, []).append(content.decode())
+        case "map" | "bytes map":
+            entry = {number: part for number, part in _fields(content) if isinstance(part, bytes)}
+            key, part = entry.get(1, b"").decode(), entry.get(2, b"")
+            is_bytes = field.kind == "bytes map"
+            text = b64encode(part).decode() if is_bytes else part.decode()
+            found.setdefault(name, {})[key] = text
+        case _:
+            pass
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        match tag & 7:
+            case 0:
+                value, position = _varint(data, position)
+                yield tag >> 3, value
+                continue
+            case 1:
+                length = 8
+            case 2:
+                length, position = _varint(data, position)
+            case 5:
+                length = 4
+            case _:
+                raise ValueError("unknown wire type")
+        if position + length > len(data):
+            raise ValueError("cut short")
+        yield tag >> 3, data[position : position + length]
+        position += length
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+        if shift > 63:
+            raise ValueError("number too long")
