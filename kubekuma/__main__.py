@@ -1,0 +1,5 @@
+"""``python -m kubekuma``."""
+
+from kubekuma.cli.main import main
+
+raise SystemExit(main())

@@ -1,0 +1,124 @@
+"""Manifests in files: what they say, what is wrong with it, and on which line."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import yaml
+
+from kubekuma.kit.documents import Document, yaml_documents
+from kubekuma.model.kinds import KINDS, MONITOR, SETTINGS, kind_named
+from kubekuma.model.meta import GROUP
+from kubekuma.validate.load import load_monitor, load_settings, unknown_fields
+from kubekuma.validate.rule import FieldError, Rejected
+
+SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
+
+
+@attrs.frozen(kw_only=True, order=True)
+class Finding:
+    """One mistake, and where it stands."""
+
+    file: str
+    line: int
+    object: str
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        what = f"{self.object}: " if self.object else ""
+        field = f"{self.path}: " if self.path else ""
+        return f"{self.file}:{self.line}: {what}{field}{self.message}"
+
+
+@attrs.frozen(kw_only=True)
+class Manifest:
+    """One document of one file."""
+
+    file: Path
+    document: Document
+
+    @property
+    def value(self) -> Mapping[str, Any]:
+        """What it says; nothing if it is no mapping."""
+        value = self.document.value
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def kind(self) -> str:
+        """Its kind, as it says."""
+        return str(self.value.get("kind", ""))
+
+    @property
+    def title(self) -> str:
+        """How to name it to a person: kind and name."""
+        metadata = self.value.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        return f"{self.kind or 'document'} {name or '(no name)'}"
+
+    def finding(self, error: FieldError) -> Finding:
+        """Where ``error`` stands."""
+        return Finding(
+            file=str(self.file),
+            line=self.document.line_of(error.path),
+            object=self.title,
+            path=error.path,
+            message=error.message,
+        )
+
+
+def manifest_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Files as they are named, and those below directories."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        yield from sorted(
+            each for each in path.rglob("*") if each.suffix in SUFFIXES and each.is_file()
+        )
+
+
+def read_file(file: Path) -> tuple[list[Manifest], list[Finding]]:
+    """Every document of ``file``, or why it has none. Raises OSError."""
+    try:
+        documents = list(yaml_documents(file.read_bytes()))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        return [], [_unreadable(file, line, f"is no YAML: {error.problem or error.context}")]
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        return [], [_unreadable(file, 1, f"cannot be understood: {error}")]
+    return [Manifest(file=file, document=each) for each in documents], []
+
+
+def findings(manifest: Manifest) -> Iterator[Finding]:
+    """Everything that is wrong with one document, as far as it can be known without a cluster."""
+    twice = (FieldError("", f"gives the field {name} twice") for name in manifest.document.twice)
+    yield from sorted(manifest.finding(error) for error in (*twice, *_errors(manifest)))
+
+
+def _errors(manifest: Manifest) -> Iterator[FieldError]:
+    value = manifest.value
+    if not value:
+        yield FieldError("", "must be a mapping with apiVersion, kind, metadata and spec")
+        return
+    kind = kind_named(manifest.kind)
+    group, _, version = str(value.get("apiVersion", "")).rpartition("/")
+    if kind is None:
+        if group == GROUP or not group:
+            known = ", ".join(each.name for each in KINDS)
+            yield FieldError("kind", f"must be one of {known}")
+        return
+    if f"{group}/{version}" != kind.api_version:
+        yield FieldError("apiVersion", f"must be {kind.api_version}")
+        return
+    yield from unknown_fields(kind, value)
+    loaded = load_monitor(value) if kind is MONITOR else load_settings(value)
+    if kind is not MONITOR and kind is not SETTINGS:
+        raise AssertionError(f"no loader for {kind.name}")
+    if isinstance(loaded, Rejected):
+        yield from loaded.errors
+
+
+def _unreadable(file: Path, line: int, message: str) -> Finding:
+    return Finding(file=str(file), line=line, object="", path="", message=message)

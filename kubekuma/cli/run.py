@@ -1,0 +1,44 @@
+"""``kubekuma run``: watch a cluster's resources and check what they say."""
+
+import argparse
+from collections.abc import Mapping
+from functools import partial
+
+import structlog
+import trio
+
+from kubekuma.app import Config, run_program
+from kubekuma.cli.environment import declare_environment, read_environment
+from kubekuma.cli.process import run_service
+from kubekuma.kit.log import configure_logging
+
+_log = structlog.get_logger(__name__)
+
+
+def declare(command: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    declare_environment(command)
+    command.add_argument(
+        "--kubeconfig", metavar="FILE", help="KUBECONFIG; ~/.kube/config, or the pod's account"
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Run until SIGTERM: exit 0; a second one cuts it short: exit 130."""
+    environment = read_environment(options, environ)
+    configure_logging(environment.log_level)
+    environment.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config = Config(
+        database=environment.database,
+        kubeconfig=environment.kubeconfig,
+        listen=environment.listen,
+        watch_namespaces=environment.watch_namespaces,
+    )
+    return run_service(partial(_serve, config))
+
+
+async def _serve(config: Config, stop: trio.Event) -> None:
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(partial(run_program, config, stop=stop))
+        _log.info("running", url=url, database=str(config.database))
