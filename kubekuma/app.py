@@ -55,6 +55,7 @@ from kubekuma.record.writer import StoreHealth, Writer
 from kubekuma.schedule.service import run_scheduler
 from kubekuma.serve.board import Board
 from kubekuma.serve.health import health_routes
+from kubekuma.serve.index import index_routes
 from kubekuma.serve.metrics import Figure, Instruments, build_info, counts, gauges, metrics_routes
 from kubekuma.serve.monitors import monitor_routes
 from kubekuma.serve.server import WebApp, build_app
@@ -190,6 +191,7 @@ class Program:
         """Everything that is served."""
         return build_app(
             (
+                index_routes(),
                 health_routes(self._not_ready),
                 metrics_routes(self.board, self.instruments),
                 monitor_routes(self.board, self.store, now),

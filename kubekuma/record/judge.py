@@ -77,7 +77,7 @@ def judge(
         spans=_spans(known, quiet, after),
         opened=_opened(before, after, heartbeat),
         closed=_closed(before, after),
-        transition=_transition(checked.key, before, after, heartbeat),
+        transition=_transition(checked.key, before, after, at, reason, message),
         recheck_seconds=float(schedule.retries.retry_interval_seconds) if after.streak else None,
     )
 
@@ -125,7 +125,7 @@ def settle(
         return None
     if after == before:
         return None
-    return _by_hand(key, state, before, after, now)
+    return _by_hand(key, state, before, after, now, Reason.NOT_CHECKED)
 
 
 def identity_of(spec: MonitorSpec) -> str:
@@ -284,16 +284,20 @@ def _spans(*standings: Standing) -> tuple[Span, ...]:
 
 
 def _by_hand(
-    key: Key, state: MonitorState, before: Standing, after: Standing, at: datetime
+    key: Key,
+    state: MonitorState,
+    before: Standing,
+    after: Standing,
+    at: datetime,
+    reason: Reason | None = None,
 ) -> Judgement:
-    # Not a check but a person or the clock has changed something.
-    nobody = Heartbeat(at=at, outcome=Outcome.UNKNOWN, reason=Reason.NOT_CHECKED)
+    """A judgement of what a person or the clock, and not a check, has changed."""
     return Judgement(
         state=evolve(state, standing=after),
         standing_changed=after != before,
         spans=_spans(before, after),
         closed=_closed(before, after),
-        transition=_transition(key, before, after, nobody),
+        transition=_transition(key, before, after, at, reason),
     )
 
 
@@ -318,7 +322,12 @@ def _closed(before: Standing, after: Standing) -> Closed | None:
 
 
 def _transition(
-    key: Key, before: Standing, after: Standing, heartbeat: Heartbeat
+    key: Key,
+    before: Standing,
+    after: Standing,
+    at: datetime,
+    reason: Reason | None,
+    message: str = "",
 ) -> Transition | None:
     if before.shown == after.shown:
         return None
@@ -326,9 +335,9 @@ def _transition(
         key=key,
         before=before.shown,
         after=after.shown,
-        at=heartbeat.at,
-        reason=heartbeat.reason,
-        message=heartbeat.message,
+        at=at,
+        reason=reason,
+        message=message,
         first=before.settled is None and after.settled is not None,
     )
 

@@ -63,7 +63,7 @@ class Instruments:
 
     def __init__(self, figures: Callable[[], Iterator[Figure]]) -> None:
         # Doubles every series to say when it began, which is known from the process.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._figures = figures
         ProcessCollector(registry=self._registry)

@@ -1,7 +1,7 @@
 """Routes about monitors: what they are, how they are, and what they were."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ from kubekuma.validate.rule import Rejected
 STATES: Final = ("up", "degraded", "down", "pending", "unknown", "paused")
 MOST_MONITORS: Final = 500
 MOST_HEARTBEATS: Final = 1000
-EVER: Final = timedelta(days=36_500)
+EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def monitor_routes(board: Board, store: Store, now: Callable[[], datetime]) -> Blueprint:
@@ -64,7 +64,7 @@ def monitor_routes(board: Board, store: Store, now: Callable[[], datetime]) -> B
         limit = whole_number(query, "limit", default=100, low=1, high=MOST_HEARTBEATS)
         outcome = one_of(query, "outcome", tuple(each.value for each in Outcome))
         until = instant(query, "until", default=now() + timedelta(seconds=1))
-        since = instant(query, "since", default=until - EVER)
+        since = instant(query, "since", default=EVER)
         window = Window(since=since, until=until)
         found = await _read(store.read(heartbeats, row.key, window, limit + 1, outcome))
         page = [heartbeat_view(each) for each in found[:limit]]

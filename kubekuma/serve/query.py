@@ -14,7 +14,8 @@ def whole_number(query: Mapping[str, str], name: str, *, default: int, low: int,
     text = query.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
+    few_digits = text.isascii() and text.isdigit() and len(text) <= len(str(high))
+    if not few_digits or not low <= int(text) <= high:
         raise Problem(400, f"{name} must be a whole number between {low} and {high}")
     return int(text)
 
@@ -26,11 +27,11 @@ def instant(query: Mapping[str, str], name: str, *, default: datetime) -> dateti
         return default
     try:
         found = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise Problem(400, f"{name} must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")
-    return found.astimezone(UTC)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Problem(400, f"{name} must be an RFC 3339 time, such as 2026-01-31T12:00:00Z")
 
 
 def one_of(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str | None:
