@@ -3,7 +3,7 @@
 from typing import Final
 
 from kubekuma.model.monitor import MonitorSpec, MonitorType
-from kubekuma.model.target import DnsTransport, HttpTarget, ProxyMode, TcpTarget
+from kubekuma.model.target import HttpTarget, ProxyMode, TcpTarget
 
 AVAILABLE_TYPES: Final = frozenset(
     {MonitorType.HTTP, MonitorType.KEYWORD, MonitorType.JSON_QUERY, MonitorType.TCP}
@@ -28,7 +28,6 @@ def _missing_of_http(http: HttpTarget) -> str | None:
         return "target.http.auth"
     if http.proxy is not None and http.proxy.mode is not ProxyMode.NONE:
         return "target.http.proxy"
-    encrypted = {DnsTransport.TLS, DnsTransport.HTTPS}
-    if http.resolver is not None and http.resolver.transport in encrypted:
+    if http.resolver is not None and http.resolver.transport.is_encrypted:
         return "target.http.resolver.transport"
     return None

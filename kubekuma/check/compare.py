@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from kubekuma.check.json_value import MISSING
-from kubekuma.check.pattern import occurs
+from kubekuma.kit.json_path import MISSING
+from kubekuma.kit.pattern import occurs
 from kubekuma.model.criteria import Op
 
 _DECIMAL: Final = re.compile(r"\s*[-+]?[0-9]{1,100}(\.[0-9]{1,100})?\s*")
@@ -132,7 +132,7 @@ def _contains(actual: object, wanted: object) -> bool:
         case str():
             return as_text(wanted) in actual
         case Mapping():
-            return wanted in actual
+            return isinstance(wanted, str) and wanted in actual
         case list() | tuple():
             return any(same(each, wanted) for each in actual)
         case _:

@@ -13,6 +13,7 @@ from kubekuma.check.resolve import resolve
 from kubekuma.check.secure import secure, verifying_context
 from kubekuma.check.trace import Phase
 from kubekuma.check.wire import PlainWire, Wire
+from kubekuma.kit.url import parse_host
 from kubekuma.model.result import Reason
 from kubekuma.model.target import IpFamily, Resolver, Tls
 
@@ -35,7 +36,7 @@ async def dial(to: Destination, check: Check) -> Wire:
         return PlainWire((await _reach(to, check)).sock)
     # Before connecting, as it may fail: so no connection is left behind.
     context = await verifying_context(to.tls, to.alpn, check)
-    name = to.tls.sni or to.host
+    name = parse_host(to.tls.sni) if to.tls.sni else to.host
     # A final dot makes a name absolute for resolvers; certificates do not know it.
     place = Place(host=to.host, port=to.port, server_name=name.rstrip("."), context=context)
     connection = await _reach(to, check)
@@ -47,6 +48,8 @@ async def _reach(to: Destination, check: Check) -> Connection:
     addresses = await resolve(to.host, to.ip_family, check, resolver=to.resolver)
     allowed = _allowed(addresses, check)
     check.trace.enter(Phase.CONNECT, f"connecting to {where(allowed[0], to.port)}")
+    if check.trace.wanted:
+        check.trace.say("connecting to %s", ", ".join(where(each, to.port) for each in allowed))
     connection = await connect(allowed, to.port)
     if connection.address not in allowed and (why := _refusal(connection.address, check)):
         # Some addresses stand for others: 0.0.0.0 connects to loopback.

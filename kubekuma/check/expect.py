@@ -9,7 +9,7 @@ import attrs
 from kubekuma.check.answer import Answer
 from kubekuma.check.compare import WORDS, holds
 from kubekuma.check.finding import Finding
-from kubekuma.check.json_value import MISSING, JsonValue, find, parse_json
+from kubekuma.kit.json_path import MISSING, JsonValue, find, parse_json
 from kubekuma.model.criteria import Expectation, Op, Severity
 from kubekuma.model.result import Reason
 

@@ -12,7 +12,7 @@ from kubekuma.check.exchange import Wanted, exchange
 from kubekuma.check.finding import CheckFailed
 from kubekuma.check.redirect import follow, redirects
 from kubekuma.check.request import Request, make_request
-from kubekuma.check.url import Url, parse_url, with_parameter
+from kubekuma.kit.url import Url, parse_url, with_parameter
 from kubekuma.model.result import Reason
 from kubekuma.model.target import HttpTarget
 

@@ -10,8 +10,8 @@ from kubekuma.check.context import Check
 from kubekuma.check.expect import Show
 from kubekuma.check.fetch import fetch
 from kubekuma.check.finding import Finding
-from kubekuma.check.json_value import MISSING, find, parse_json
 from kubekuma.check.judge import judge_http
+from kubekuma.kit.json_path import MISSING, find, parse_json
 from kubekuma.model.criteria import JsonQueryCriteria, Op, SuccessCriteria
 from kubekuma.model.result import Reason
 from kubekuma.model.target import HttpTarget

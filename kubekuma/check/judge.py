@@ -10,8 +10,8 @@ from kubekuma.check.context import Check
 from kubekuma.check.decode import media_type
 from kubekuma.check.expect import Facts, Show, judge_expectations
 from kubekuma.check.finding import Finding
-from kubekuma.check.json_value import MISSING
 from kubekuma.check.trace import Trace
+from kubekuma.kit.json_path import MISSING
 from kubekuma.model.criteria import HeaderCriterion, HttpCriteria, SuccessCriteria
 from kubekuma.model.result import Reason
 

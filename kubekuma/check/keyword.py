@@ -9,7 +9,7 @@ from kubekuma.check.expect import Show
 from kubekuma.check.fetch import fetch
 from kubekuma.check.finding import Finding
 from kubekuma.check.judge import judge_http
-from kubekuma.check.pattern import occurs
+from kubekuma.kit.pattern import occurs
 from kubekuma.model.criteria import KeywordCriteria, SuccessCriteria
 from kubekuma.model.result import Reason
 from kubekuma.model.target import HttpTarget

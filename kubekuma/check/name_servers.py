@@ -65,9 +65,10 @@ class _TcpNameserver(dns.nameserver.Do53Nameserver):
 
 
 def _server(resolver: Resolver) -> dns.nameserver.Nameserver:
+    # Validation and ``missing`` refuse both; a spec may be older than they are.
     if version_of(resolver.address) is None:
         raise CheckFailed(Reason.NO_RESOLVER, f"resolver {resolver.address} is not an address")
-    if resolver.transport in {DnsTransport.TLS, DnsTransport.HTTPS}:
+    if resolver.transport.is_encrypted:
         raise CheckFailed(
             Reason.NO_RESOLVER, f"resolvers cannot be asked by {resolver.transport} yet"
         )

@@ -7,7 +7,7 @@ import attrs
 from kubekuma.check.answer import Answer
 from kubekuma.check.finding import CheckFailed
 from kubekuma.check.request import Field, Request
-from kubekuma.check.url import join_url
+from kubekuma.kit.url import join_url
 from kubekuma.model.result import Reason
 
 FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})

@@ -11,25 +11,15 @@ from kubekuma import __version__
 from kubekuma.check.context import Check
 from kubekuma.check.finding import CheckFailed
 from kubekuma.check.redact import HIDDEN
-from kubekuma.check.url import Url
+from kubekuma.kit.http_headers import OF_THE_CLIENT, is_header_value
+from kubekuma.kit.url import Url
 from kubekuma.model.result import Reason
 from kubekuma.model.target import Body, Header, HttpTarget
 
 USER_AGENT: Final = f"KubeKuma/{__version__}"
 
-# What HTTP itself needs on this connection is ours to say.
-OURS: Final = frozenset(
-    {
-        b"connection",
-        b"content-length",
-        b"expect",
-        b"keep-alive",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
+# Validation refuses them; a spec may be older than that.
+_OURS: Final = frozenset(name.encode("ascii") for name in OF_THE_CLIENT)
 
 
 class Field(NamedTuple):
@@ -90,7 +80,9 @@ def encode_body(body: Body | None) -> tuple[bytes | None, bytes]:
         case Body(text=str() as text):
             return b"text/plain; charset=utf-8", text.encode("utf-8", "replace")
         case Body(form=form) if form is not None:
-            return b"application/x-www-form-urlencoded", urlencode(form).encode("ascii")
+            return b"application/x-www-form-urlencoded", urlencode(form, errors="replace").encode(
+                "ascii"
+            )
         case Body(json=value):
             text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
             return b"application/json", text.encode("utf-8", "replace")
@@ -98,7 +90,7 @@ def encode_body(body: Body | None) -> tuple[bytes | None, bytes]:
 
 def merged(defaults: Iterable[Field], given: Iterable[Field]) -> tuple[Field, ...]:
     """Put together our headers and the user's, whose own come in place of ours."""
-    kept = [field for field in given if field.name.lower() not in OURS]
+    kept = [field for field in given if field.name.lower() not in _OURS]
     named = {field.name.lower() for field in kept}
     ours = [field for field in defaults if field.name.lower() not in named]
     return (*ours, *kept, Field(b"Connection", b"close"))
@@ -111,7 +103,7 @@ async def _field(header: Header, check: Check) -> Field:
         return Field(name, (header.value or "").strip().encode("utf-8", "replace"))
     # Secrets made from files end in a newline that nobody meant.
     value = (await check.secret(ref)).strip()
-    if any(each in value for each in b"\r\n\x00"):
+    if not is_header_value(value):
         raise CheckFailed(
             Reason.SECRET_MISSING, f"the value of {ref.key} in Secret {ref.name} is no header"
         )

@@ -43,6 +43,9 @@ async def resolve(
         return (host,)
     check.trace.enter(Phase.DNS, f"resolving {host}")
     servers = servers_for(check, resolver)
+    if check.trace.wanted:
+        by = ", ".join(each.answer_nameserver() for each in servers) or "the system's resolver"
+        check.trace.say("resolving %s by %s", host, by)
     ask = partial(ask_servers, servers) if servers else ask_system
     found = interleaved(await _bounded(ask, host, family, check, servers))
     if not found:

@@ -42,9 +42,10 @@ async def run_check(
     seconds = monitor.spec.schedule.timeout_within(context.default_timeout_seconds)
     with trio.move_on_after(seconds) as deadline:
         finding = await _contained(monitor, check)
-    check.trace.finish()
     if deadline.cancelled_caught:
         finding = check.trace.timed_out(seconds)
+        check.trace.give_up(finding.message)
+    check.trace.finish()
     return _result(finding, check)
 
 
@@ -52,6 +53,7 @@ async def _contained(monitor: Monitor, check: Check) -> Finding:
     try:
         return conclude(await _dispatch(monitor.spec, check))
     except CheckFailed as failed:
+        check.trace.give_up(failed.finding.message)
         return failed.finding
     except MemoryError:
         return Finding(Reason.NO_MEMORY, "there is no memory left for this check")

@@ -21,7 +21,7 @@ NAMES_SHOWN: Final = 4
 async def verifying_context(tls: Tls, alpn: str | None, check: Check) -> ssl.SSLContext:
     """The context that verifies as ``tls`` says; its bundle may be in a Secret."""
     ref = tls.ca_bundle_secret_ref
-    bundle = await check.secret(ref) if ref else None
+    bundle = await check.value(ref) if ref else None
     try:
         return check.context.contexts.get(verify=True, bundle=bundle, alpn=alpn)
     except ValueError as error:

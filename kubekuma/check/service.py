@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from functools import partial
 from typing import Final, TypeAlias
 
 import attrs
@@ -62,31 +61,40 @@ async def run_checks(
     """
     under_way: set[Key] = set()
 
-    async def check(key: Key, monitor: Monitor) -> None:
+    async def check(key: Key) -> None:
         try:
             load.waiting += 1
             try:
                 await limiter.acquire()
             finally:
                 load.waiting -= 1
-            load.in_flight += 1
-            at = now()
             try:
-                result = await run_check(monitor)
+                # It may have waited for long: as it is now, or not at all.
+                monitor = monitors.get(key)
+                checked = None if monitor is None else await begin(monitor)
             finally:
-                load.in_flight -= 1
                 limiter.release()
         finally:
             under_way.discard(key)
-        await results.send(Checked(key=key, uid=monitor.meta.uid, at=at, result=result))
+        if checked is not None:
+            await results.send(checked)
+
+    async def begin(monitor: Monitor) -> Checked:
+        load.in_flight += 1
+        at = now()
+        try:
+            result = await run_check(monitor)
+        finally:
+            load.in_flight -= 1
+        meta = monitor.meta
+        return Checked(key=meta.key, uid=meta.uid, generation=meta.generation, at=at, result=result)
 
     async with due, results, trio.open_nursery() as checks:
         task_status.started()
         async for keys in due:
             for key in keys:
-                monitor = monitors.get(key)
                 if key in under_way:
                     load.skipped += 1
-                elif monitor is not None:
+                elif key in monitors:
                     under_way.add(key)
-                    checks.start_soon(partial(check, key, monitor))
+                    checks.start_soon(check, key)

@@ -9,10 +9,10 @@ from kubekuma.check.dial import Destination, dial
 from kubekuma.check.expect import Facts
 from kubekuma.check.finding import CheckFailed, Finding
 from kubekuma.check.judge import judge_shared, shared_values
-from kubekuma.check.pattern import occurs
 from kubekuma.check.trace import Phase
-from kubekuma.check.url import parse_host
 from kubekuma.check.wire import Wire
+from kubekuma.kit.pattern import occurs
+from kubekuma.kit.url import parse_host
 from kubekuma.model.criteria import SuccessCriteria
 from kubekuma.model.result import Reason
 from kubekuma.model.target import TcpTarget
@@ -30,6 +30,7 @@ async def check_tcp(
     wire = await dial(_destination(target), check)
     try:
         heard = await _talk(wire, target, criteria, check)
+        await wire.flush()
     finally:
         wire.close()
     check.trace.finish()
@@ -45,6 +46,7 @@ async def _talk(wire: Wire, target: TcpTarget, criteria: SuccessCriteria, check:
         what = f"a greeting that contains {check.show(banner)}"
         heard = await _hear(wire, lambda text: banner in text, what, check)
     if target.send is not None:
+        check.trace.say("> %s", target.send)
         await wire.send(target.send.encode("utf-8", "replace"))
         heard = ""
     expect = target.expect

@@ -68,6 +68,13 @@ class Trace:
         self._settle()
         self._phase = None
 
+    def give_up(self, why: str) -> None:
+        """Add the end of a check that could not go on to the transcript."""
+        if self._phase is None:
+            self.say("failed: %s", why)
+        else:
+            self.say("failed after %.1f ms: %s", self.lap() * 1000, why)
+
     def lap(self) -> float:
         """Seconds since the present phase was entered."""
         return trio.current_time() - self._since

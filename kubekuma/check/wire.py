@@ -25,6 +25,9 @@ class Wire(Protocol):
     async def receive(self) -> bytes:
         """Receive what there is, at least one byte; ``b""`` at the end."""
 
+    async def flush(self) -> None:
+        """Send what still waits to be sent."""
+
     def close(self) -> None:
         """Close at once."""
 
@@ -51,6 +54,9 @@ class PlainWire:
         except OSError as error:
             raise os_failure(error, "receiving") from error
 
+    async def flush(self) -> None:
+        """Do nothing: nothing ever waits."""
+
     def close(self) -> None:
         """Close at once."""
         self._sock.close()
@@ -66,12 +72,16 @@ class TlsWire:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
 
     async def handshake(self) -> None:
-        """Agree on keys and look at the certificate; raise SSLCertVerificationError if unfit."""
+        """Agree on keys and look at the certificate; raise SSLCertVerificationError if unfit.
+
+        Our last message goes out together with the first bytes that are sent, in one packet, or
+        when an answer is waited for: whoever does neither calls ``flush``.
+        """
         while True:
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
-                await self._flush()
+                await self.flush()
                 if not await self._feed():
                     closed = "the connection was closed during the TLS handshake"
                     raise CheckFailed(Reason.CONNECTION_CLOSED, closed) from None
@@ -80,7 +90,7 @@ class TlsWire:
             except ssl.SSLError as error:
                 raise tls_failure(error, "shaking hands") from error
             else:
-                return await self._flush()
+                return
 
     async def send(self, data: bytes) -> None:
         """Send all of ``data``."""
@@ -88,7 +98,7 @@ class TlsWire:
             self._tls.write(data)
         except ssl.SSLError as error:
             raise tls_failure(error, "sending") from error
-        await self._flush()
+        await self.flush()
 
     async def receive(self) -> bytes:
         """Receive what there is; ``b""`` at the end, also if the end is not announced.
@@ -99,7 +109,7 @@ class TlsWire:
             try:
                 return self._tls.read(CHUNK_BYTES)
             except ssl.SSLWantReadError:
-                await self._flush()
+                await self.flush()
                 await self._feed()
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
@@ -120,7 +130,8 @@ class TlsWire:
         """The version of TLS."""
         return self._tls.version()
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Send what TLS has to say of its own accord."""
         if self._outgoing.pending:
             await self._under.send(self._outgoing.read())
 

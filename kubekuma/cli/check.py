@@ -90,7 +90,8 @@ def text(monitor: Monitor, result: CheckResult) -> str:
         for phase in _PHASES
         if (seconds := getattr(result.timings, phase)) is not None
     ]
-    lines.append(f"{result.latency_seconds * 1000:.1f} ms ({', '.join(phases)})")
+    if phases:
+        lines.append(f"{result.latency_seconds * 1000:.1f} ms ({', '.join(phases)})")
     if result.certificate is not None:
         shown = result.certificate
         valid = "valid" if shown.valid else "not valid"

@@ -62,7 +62,7 @@ def read_environment(options: argparse.Namespace, environ: Mapping[str, str]) ->
         kube_namespace=read("KUBE_NAMESPACE", "kube_namespace", "monitoring", _namespace),
         watch_namespaces=read("WATCH_NAMESPACES", "watch_namespaces", "", _namespaces),
         log_level=read("LOG_LEVEL", "log_level", "info", _log_level),
-        listen=read("LISTEN", "listen", "127.0.0.1:3000", _listen),
+        listen=read("LISTEN", "listen", "127.0.0.1:3000", parse_listen),
     )
 
 
@@ -92,15 +92,21 @@ def _auth_mode(value: str) -> str:
     return value
 
 
+_NO_DATABASE: Final = "must be sqlite:///PATH, for example sqlite:////var/lib/kubekuma/k.db"
+
+
 def _database(value: str) -> Path | None:
     if not value:
         return None
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise ValueError(_NO_DATABASE) from None
     if parts.scheme in {"postgres", "postgresql"}:
         raise ValueError("PostgreSQL comes with a later version: use sqlite:///PATH")
     path = unquote(parts.path)
     if parts.scheme != "sqlite" or parts.netloc or len(path) < 2:
-        raise ValueError("must be sqlite:///PATH, for example sqlite:////var/lib/kubekuma/k.db")
+        raise ValueError(_NO_DATABASE)
     # As everybody has it: three slashes before a relative path, four before an absolute one.
     return Path(path[1:])
 
@@ -126,14 +132,16 @@ def _log_level(value: str) -> str:
     return value.lower()
 
 
-def _listen(value: str) -> str:
+def parse_listen(value: str) -> str:
+    """Check where to listen: HOST:PORT on the loopback interface; ValueError if it is not."""
     host, _, port = value.rpartition(":")
-    if not (port.isdigit() and int(port) <= 65535) or not host:
+    is_port = port.isascii() and port.isdigit() and int(port) <= 65535
+    if not is_port or not host:
         raise ValueError("must be HOST:PORT, for example 127.0.0.1:3000 or [::1]:3000")
     if not _is_loopback(host.strip("[]")):
         raise ValueError(
             "must be an address of the loopback interface, for example 127.0.0.1:3000: "
-            "this version has no login yet; put a proxy in front to reach it from elsewhere"
+            "this version serves nobody else; put a proxy in front to reach it from elsewhere"
         )
     return value
 

@@ -1,5 +1,6 @@
 """Manifests in files: what they say, what is wrong with it, and on which line."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -7,7 +8,7 @@ from typing import Any, Final
 import attrs
 import yaml
 
-from kubekuma.kit.documents import Document, yaml_documents
+from kubekuma.kit.documents import Document, json_document, yaml_documents
 from kubekuma.model.kinds import KINDS, MONITOR, SETTINGS, kind_named
 from kubekuma.model.meta import GROUP
 from kubekuma.validate.load import load_monitor, load_settings, unknown_fields
@@ -80,15 +81,21 @@ def manifest_files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def read_file(file: Path) -> tuple[list[Manifest], list[Finding]]:
-    """Every document of ``file``, or why it has none. Raises OSError."""
+    """Every object in ``file``, or why it has none. Raises OSError."""
+    text = file.read_bytes()
     try:
-        documents = list(yaml_documents(file.read_bytes()))
+        is_json = file.suffix == ".json"
+        documents = [json_document(text)] if is_json else list(yaml_documents(text))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         return [], [_unreadable(file, line, f"is no YAML: {error.problem or error.context}")]
+    except json.JSONDecodeError as error:
+        return [], [_unreadable(file, error.lineno, f"is no JSON: {error.msg}")]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return [], [_unreadable(file, 1, f"cannot be understood: {error}")]
-    return [Manifest(file=file, document=each) for each in documents], []
+        said = str(error).partition("\n")[0]
+        return [], [_unreadable(file, 1, f"cannot be understood: {said}")]
+    objects = (each for document in documents for each in document.objects)
+    return [Manifest(file=file, document=each) for each in objects], []
 
 
 def findings(manifest: Manifest) -> Iterator[Finding]:
@@ -103,13 +110,14 @@ def _errors(manifest: Manifest) -> Iterator[FieldError]:
         yield FieldError("", "must be a mapping with apiVersion, kind, metadata and spec")
         return
     kind = kind_named(manifest.kind)
-    group, _, version = str(value.get("apiVersion", "")).rpartition("/")
+    version = str(value.get("apiVersion", ""))
     if kind is None:
-        if group == GROUP or not group:
+        # Manifests of others may stand beside ours.
+        if not version or not manifest.kind or version.partition("/")[0] == GROUP:
             known = ", ".join(each.name for each in KINDS)
             yield FieldError("kind", f"must be one of {known}")
         return
-    if f"{group}/{version}" != kind.api_version:
+    if version != kind.api_version:
         yield FieldError("apiVersion", f"must be {kind.api_version}")
         return
     yield from unknown_fields(kind, value)

@@ -12,7 +12,13 @@ import structlog
 import trio
 
 from kubekuma.app import Config, run_program
-from kubekuma.cli.environment import Environment, Mistake, declare_environment, read_environment
+from kubekuma.cli.environment import (
+    Environment,
+    Mistake,
+    declare_environment,
+    parse_listen,
+    read_environment,
+)
 from kubekuma.cli.process import run_service
 from kubekuma.kit.log import configure_logging
 from kubekuma.model.kinds import KINDS
@@ -67,6 +73,10 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     environment = read_environment(options, without)
     if options.manifests is not None and not options.manifests.is_dir():
         raise Mistake(f"--manifests is {str(options.manifests)!r}: must be a directory")
+    try:
+        parse_listen(options.kube_listen)
+    except ValueError as error:
+        raise Mistake(f"--kube-listen is {options.kube_listen!r}: {error}") from error
     configure_logging(environment.log_level)
     environment.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     return run_service(

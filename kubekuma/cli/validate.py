@@ -52,5 +52,5 @@ def _view(finding: Finding) -> Mapping[str, object]:
 def _summary(documents: int, found: Sequence[Finding]) -> str:
     files = len({each.file for each in found})
     if not found:
-        return f"{documents} documents are valid"
+        return f"{documents} {'object is' if documents == 1 else 'objects are'} valid"
     return f"{len(found)} mistakes in {files} files, {documents} documents read"

@@ -22,14 +22,17 @@ def configure_logging(level: str, stream: TextIO = sys.stdout) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    pretty = stream.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
-    )
-    if not pretty:
-        shared.append(structlog.processors.format_exc_info)
+    renderer: structlog.typing.Processor
+    if stream.isatty():
+        shared += [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), _without_empty]
+        renderer = structlog.dev.ConsoleRenderer(sort_keys=False, pad_event_to=0)
+    else:
+        shared += [
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+        ]
+        renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -46,3 +49,10 @@ def configure_logging(level: str, stream: TextIO = sys.stdout) -> None:
     logging.basicConfig(handlers=[handler], level=number, force=True)
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(number, least))
+
+
+def _without_empty(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    # People need not read what is not there; programs count on every key.
+    return {name: value for name, value in event.items() if value is not None and value != ""}

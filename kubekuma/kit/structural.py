@@ -365,7 +365,8 @@ def _regex(pattern: str) -> Any:
 
 def _matches(pattern: str, value: str) -> bool:
     regex = _regex(pattern)
-    return regex is not None and regex.search(value) is not None
+    # RE2 takes UTF-8, which has no lone surrogates; JSON strings may.
+    return regex is not None and regex.search(value.encode("utf-8", "replace")) is not None
 
 
 _DATE_TIME: Final = (

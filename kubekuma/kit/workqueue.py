@@ -57,13 +57,14 @@ class WorkQueue(Generic[K]):
 
     async def take(self) -> K:
         """The next key; give it back with ``done`` or ``failed``."""
+        # Before a key is taken: who is cancelled could not give it back.
+        await trio.lowlevel.checkpoint_if_cancelled()
         while True:
             self._promote()
             if self._ready:
                 key = self._ready.popleft()
                 self._waiting.discard(key)
                 self._processing.add(key)
-                await trio.lowlevel.checkpoint_if_cancelled()
                 return key
             next_at = self._later[0][0] if self._later else float("inf")
             with trio.move_on_at(next_at):

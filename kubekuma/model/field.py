@@ -5,6 +5,7 @@ else repeats them.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -141,6 +142,7 @@ def camel_case(snake: str) -> str:
     return head + "".join(word[:1].upper() + word[1:] for word in tail)
 
 
+@cache
 def snake_case(camel: str) -> str:
     """``intervalSeconds`` -> ``interval_seconds``; ``oauth2ClientCredentials`` keeps its digit."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in camel)

@@ -58,6 +58,11 @@ class DnsTransport(StrEnum):
     TLS = "tls"
     HTTPS = "https"
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the server shows a certificate, so that it needs a name."""
+        return self in {DnsTransport.TLS, DnsTransport.HTTPS}
+
 
 class RecordType(StrEnum):
     """Record types that a dns monitor can ask for."""
@@ -629,7 +634,9 @@ class GroupTarget:
         needed_when("threshold", "rule", "atLeast", "percent"),
     )
 
-    members: tuple[MemberRef, ...] | None = says("Members by name.", default=None, max_items=256)
+    members: tuple[MemberRef, ...] | None = says(
+        "Members by name.", default=None, min_items=1, max_items=256
+    )
     selector: Mapping[str, str] | None = says(
         "Labels that the members carry.", default=None, max_length=63, max_items=16
     )

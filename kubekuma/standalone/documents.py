@@ -2,15 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import attrs
 import yaml
 
-from kubekuma.standalone.codec import Document, check_extent, decoded_json, yaml_documents
-from kubekuma.standalone.errors import ApiError
+from kubekuma.kit.documents import Document, json_document, yaml_documents
 
 _SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 _FILE_LIMIT: Final = 64 * 1024 * 1024
@@ -95,45 +94,23 @@ def read_manifests(path: Path) -> Reading:
     except OSError as error:
         return _wrong(path, None, f"cannot be read: {error.strerror}")
     try:
-        documents = list(_documents(path, text))
+        is_json = path.suffix == ".json"
+        documents = [json_document(text)] if is_json else list(yaml_documents(text))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         return _wrong(path, line, f"is no YAML: {error.problem or error.context}")
     except json.JSONDecodeError as error:
         return _wrong(path, error.lineno, f"is no JSON: {error.msg}")
-    except (yaml.YAMLError, ValueError, RecursionError, ApiError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         return _wrong(path, None, f"cannot be understood: {error}")
     manifests: list[Manifest] = []
     for document in documents:
-        for each in _flat(document):
+        for each in document.objects:
             manifest = _manifest(path, each)
             if isinstance(manifest, ManifestProblem):
                 return Reading(problem=manifest)
             manifests.append(manifest)
     return Reading(manifests=tuple(manifests))
-
-
-def _documents(path: Path, text: bytes) -> Iterator[Document]:
-    if path.suffix != ".json":
-        yield from yaml_documents(text)
-        return
-    json.loads(text)  # its errors know the line
-    value, twice = decoded_json(text)
-    check_extent(value)
-    yield Document(line=1, value=value, twice=twice)
-
-
-def _flat(document: Document) -> Iterator[Document]:
-    # A list of objects is as good as its items.
-    value = document.value
-    is_list = isinstance(value, dict) and str(value.get("kind", "")).endswith("List")
-    if not is_list or not isinstance(value.get("items"), list):
-        yield document
-        return
-    for index, item in enumerate(value["items"]):
-        known = index < len(document.item_lines)
-        line = document.item_lines[index] if known else document.line
-        yield Document(line=line, value=item, twice=document.twice)
 
 
 def _manifest(path: Path, document: Document) -> Manifest | ManifestProblem:

@@ -20,12 +20,15 @@ def declared(value: Any) -> Iterator[FieldError]:
 
 
 def parts_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """``value`` and every object of the model within it, each with its path."""
+    """``value`` and the objects of the model within it that are not the defaults, with paths.
+
+    Defaults break no rule and refer to nothing, and most parts of most monitors are defaults.
+    """
     yield path, value
     cls: Any = type(value)
-    for name, attribute in _nested(cls):
+    for name, attribute, default in _nested(cls):
         found = getattr(value, attribute)
-        if found is None:
+        if found is None or found == default:
             continue
         below = joined(path, name)
         if attrs.has(type(found)):
@@ -37,11 +40,11 @@ def parts_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def _nested(cls: Any) -> tuple[tuple[str, str], ...]:
+def _nested(cls: Any) -> tuple[tuple[str, str, Any], ...]:
     # Texts, numbers and enumerations have no parts.
     plain = (str, int, bool, str | None, int | None, bool | None)
     return tuple(
-        (json_name(field), field.name)
+        (json_name(field), field.name, field.default)
         for field in fields_of(cls)
         if field.type not in plain and not isinstance(field.type, Mapping)
     )

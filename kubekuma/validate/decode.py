@@ -28,7 +28,7 @@ def decoded(value: Mapping[str, Any], cls: type[T]) -> T:
 
 
 def encoded(value: Any) -> Any:
-    """The JSON form of an instance of a model's class; what is None or empty is left out."""
+    """The JSON form of an instance of a model's class; what says nothing is left out."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -38,9 +38,18 @@ def encoded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: encoded(part) for name, part in value.items()}
     if attrs.has(type(value)):
-        parts = ((json_name(f), getattr(value, f.name)) for f in fields_of(type(value)))
-        return {name: encoded(part) for name, part in parts if part not in (None, (), {})}
+        parts = ((field, getattr(value, field.name)) for field in fields_of(type(value)))
+        return {
+            json_name(field): encoded(part)
+            for field, part in parts
+            if not _says_nothing(part, field.default)
+        }
     return value
+
+
+def _says_nothing(part: Any, default: Any) -> bool:
+    # An empty list in place of a default that is none says a lot; so does an empty JSON object.
+    return part is None or (part == () and default in (None, ())) or (part == {} and default == {})
 
 
 def conditions_of(document: Mapping[str, Any]) -> Iterator[Condition]:
@@ -56,7 +65,7 @@ def conditions_of(document: Mapping[str, Any]) -> Iterator[Condition]:
                 observed_generation=int(each.get("observedGeneration", 0)),
                 last_transition_time=parsed_timestamp(each["lastTransitionTime"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             continue
 
 

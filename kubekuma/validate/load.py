@@ -5,6 +5,7 @@ looks at a decoded resource, as far as the others leave something to decode.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 from kubekuma.kit import structural
@@ -54,14 +55,14 @@ def meta_of(document: Document) -> ObjectMeta:
     """What we use of a document's metadata, however wrong the document is."""
     raw = document.get("metadata")
     metadata = raw if isinstance(raw, Mapping) else {}
-    created = metadata.get("creationTimestamp")
+    generation = metadata.get("generation")
     return ObjectMeta(
         key=Key(str(metadata.get("namespace") or ""), str(metadata.get("name") or "")),
         uid=str(metadata.get("uid") or ""),
-        generation=int(metadata.get("generation") or 0),
+        generation=generation if isinstance(generation, int) else 0,
         labels=_texts(metadata.get("labels")),
         annotations=_texts(metadata.get("annotations")),
-        created_at=parsed_timestamp(created) if isinstance(created, str) else None,
+        created_at=_instant(metadata.get("creationTimestamp")),
     )
 
 
@@ -105,6 +106,13 @@ def _more(errors: tuple[FieldError, ...], semantic: Iterable[FieldError]) -> tup
 
 def _told(problem: structural.Problem) -> str:
     return "must be there" if problem.reason == "FieldValueRequired" else problem.message
+
+
+def _instant(value: Any) -> datetime | None:
+    try:
+        return parsed_timestamp(value) if isinstance(value, str) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _texts(value: Any) -> Mapping[str, str]:

@@ -1,9 +1,11 @@
 """Rules for Monitors that their schema cannot express."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from kubekuma.kit.pattern import occurs
 from kubekuma.model.criteria import (
+    DECIMAL,
     Expectation,
     HttpCriteria,
     JsonQueryCriteria,
@@ -16,18 +18,21 @@ from kubekuma.model.settings import SettingsSpec
 from kubekuma.model.target import (
     Extract,
     GrpcTarget,
+    Header,
     HttpTarget,
     MqttTarget,
     NtpTarget,
     OAuth2ClientCredentials,
     PingTarget,
     RadiusTarget,
+    Resolver,
     ServiceTarget,
     SipTarget,
     SnmpTarget,
     SshTarget,
     SteamTarget,
     TcpTarget,
+    Tls,
     TlsCertificateTarget,
     UdpTarget,
     WebsocketTarget,
@@ -35,6 +40,13 @@ from kubekuma.model.target import (
 from kubekuma.validate import text
 from kubekuma.validate.declared import declared, parts_of
 from kubekuma.validate.rule import FieldError, Rule, at, each, if_present, joined, must
+
+_OF_CONNECTIONS: Final = ("connected", "latencyMs", "peer", "certificateDays")
+# What ``expect`` can be about, by the target that a check looks at; others know no checker yet.
+_VALUES: Final = {
+    "http": ("status", "body", "header.", "json(", "length(", *_OF_CONNECTIONS),
+    "tcp": ("output", *_OF_CONNECTIONS),
+}
 
 _NUMERIC: Final = frozenset({Op.LT, Op.LTE, Op.GT, Op.GTE})
 
@@ -46,6 +58,7 @@ def monitor_rules(monitor: Monitor) -> Iterator[FieldError]:
     for path, part in parts_of(spec):
         for rule in _rules(type(part)):
             yield from (_below(joined("spec", path), error) for error in rule(part))
+    yield from (_below("spec", error) for error in _known_value(spec))
     for index, ref in enumerate(spec.depends_on):
         if (ref.namespace or monitor.meta.key.namespace, ref.name) == monitor.meta.key:
             yield FieldError(f"spec.dependsOn[{index}]", "must not be the monitor itself")
@@ -68,7 +81,8 @@ def _below(path: str, error: FieldError) -> FieldError:
 def _codes(criteria: HttpCriteria) -> Iterator[FieldError]:
     for index, code in enumerate(criteria.accepted_status_codes):
         low, _, high = code.partition("-")
-        if high and int(low) > int(high):
+        # As texts: all codes have three digits, and what has not is the schema's to refuse.
+        if high and low > high:
             yield FieldError(f"acceptedStatusCodes[{index}]", "must begin with the lower code")
 
 
@@ -92,12 +106,30 @@ def _expectation(it: Expectation) -> Iterator[FieldError]:
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            return False
-        return True
+        return occurs(DECIMAL, value)
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _one_host(headers: tuple[Header, ...]) -> bool:
+    return sum(header.name.lower() == "host" for header in headers) <= 1
+
+
+def resolver(it: Resolver) -> Iterable[FieldError]:
+    """Yield what is wrong with the address of a DNS server: only certificates need a name."""
+    grammar = text.host if it.transport.is_encrypted else text.address
+    return (_below("address", error) for error in grammar(it.address))
+
+
+def _known_value(spec: MonitorSpec) -> Iterator[FieldError]:
+    known = _VALUES.get(spec.type.target_field)
+    for index, expected in enumerate(spec.success_criteria.expect):
+        if known is not None and not expected.value.startswith(known):
+            said = f"must be one of {', '.join(map(_completed, known))} when type is {spec.type}"
+            yield FieldError(f"successCriteria.expect[{index}].value", said)
+
+
+def _completed(start: str) -> str:
+    return start + {".": "<name>", "(": "<path>)"}.get(start[-1], "")
 
 
 def _host_of(it: Any) -> str:
@@ -109,10 +141,24 @@ _host: Rule[Any] = at("host", _host_of, text.host)
 _patterns: Rule[tuple[str, ...] | None] = if_present(each(text.pattern))
 
 # What each class of the model asks for beyond its schema and its declared rules.
-_BY_CLASS: Final[Mapping[type, tuple[Rule[Any], ...]]] = {
-    HttpTarget: (at("url", lambda it: it.url, text.url),),
-    WebsocketTarget: (
+BY_CLASS: Final[Mapping[type, tuple[Rule[Any], ...]]] = {
+    HttpTarget: (
         at("url", lambda it: it.url, text.url),
+        at(
+            "method",
+            lambda it: it.method,
+            must(lambda it: it != "CONNECT", "must not be CONNECT: nothing is tunnelled"),
+        ),
+        at("headers", lambda it: it.headers, must(_one_host, "must have one Host at most")),
+    ),
+    Header: (
+        at("name", lambda it: it.name, text.header_name),
+        at("value", lambda it: it.value, if_present(text.header_value)),
+    ),
+    Tls: (at("sni", lambda it: it.sni, if_present(text.host)),),
+    Resolver: (resolver,),
+    WebsocketTarget: (
+        at("url", lambda it: it.url, text.websocket_url),
         at("expect", lambda it: it.expect, if_present(text.pattern)),
     ),
     OAuth2ClientCredentials: (at("tokenUrl", lambda it: it.token_url, text.url),),
@@ -154,13 +200,13 @@ _BY_CLASS: Final[Mapping[type, tuple[Rule[Any], ...]]] = {
             SnmpTarget,
             SshTarget,
             SteamTarget,
-            TlsCertificateTarget,
         ),
         (_host,),
     ),
+    TlsCertificateTarget: (_host, at("sni", lambda it: it.sni, if_present(text.host))),
 }
 
 
 def _rules(cls: type) -> Iterator[Callable[[Any], Any]]:
     for known in cls.__mro__:
-        yield from _BY_CLASS.get(known, ())
+        yield from BY_CLASS.get(known, ())

@@ -1,66 +1,76 @@
-"""Rules for texts with a grammar of their own: URLs, patterns, paths, names."""
+"""Rules for texts with a grammar of their own: URLs, hosts, patterns, paths, names.
+
+What a checker can work with is decided once, by ``kit``: these rules only ask.
+"""
 
 import ipaddress
+from collections.abc import Callable
+from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
 
-import re2
-from jsonpath import JSONPathEnvironment, JSONPathError
+from kubekuma.kit.http_headers import OF_THE_CLIENT, is_header_value
+from kubekuma.kit.json_path import compile_path
+from kubekuma.kit.pattern import occurs
+from kubekuma.kit.pattern import pattern as compile_pattern
+from kubekuma.kit.url import WEBSOCKET, parse_host, parse_url
+from kubekuma.validate.rule import FieldError, Rule
 
-from kubekuma.validate.rule import FieldError
-
-_JSONPATH: Final = JSONPathEnvironment(strict=True)
-_NAME: Final = re2.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-_LABEL: Final = re2.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-_HOST: Final = re2.compile(r"^[^\s/@?#\\:\[\]]+$")
-
-
-def pattern(text: str) -> tuple[FieldError, ...]:
-    """``text`` is an RE2 pattern."""
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        re2.compile(text, options)
-    except re2.error as error:
-        return (FieldError("", f"must be an RE2 pattern: {_told(error)}"),)
-    return ()
+_NAME: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 
-def json_path(text: str) -> tuple[FieldError, ...]:
-    """``text`` is an RFC 9535 path."""
-    try:
-        _JSONPATH.compile(text)
-    except JSONPathError as error:
-        return (FieldError("", f"must be an RFC 9535 JSONPath: {str(error).splitlines()[0]}"),)
-    return ()
+def accepted_by(parse: Callable[[str], object]) -> Rule[str]:
+    """``parse`` takes the text; the message of its ValueError says what it must be."""
+
+    def rule(text: str) -> tuple[FieldError, ...]:
+        try:
+            parse(text)
+        except ValueError as error:
+            return (FieldError("", str(error)),)
+        return ()
+
+    return rule
 
 
-def url(text: str) -> tuple[FieldError, ...]:
-    """``text`` is an absolute URL that has a host and no credentials."""
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        return (FieldError("", f"must be a URL: {error}"),)
-    if parts.username is not None or parts.password is not None:
-        said = "must not contain a user name or password: name a Secret in auth instead"
-        return (FieldError("", said),)
-    if not host:
-        return (FieldError("", "must have a host, as in https://example.org/"),)
-    return ()
+pattern: Final = accepted_by(compile_pattern)
+json_path: Final = accepted_by(compile_path)
+url: Final = accepted_by(parse_url)
+websocket_url: Final = accepted_by(partial(parse_url, schemes=WEBSOCKET))
 
 
 def host(text: str) -> tuple[FieldError, ...]:
-    """``text`` is the name or address of a host, without port or scheme."""
-    if _is_address(text) or _HOST.search(text):
+    """``text`` is the name or address of a host, without port, scheme and zone."""
+    if _is_host(text):
         return ()
     said = "must be a name or address alone, such as example.org or 2001:db8::1"
     return (FieldError("", said),)
 
 
+def address(text: str) -> tuple[FieldError, ...]:
+    """``text`` is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return (FieldError("", "must be an address, such as 192.0.2.53 or 2001:db8::53"),)
+    return ()
+
+
+def header_name(text: str) -> tuple[FieldError, ...]:
+    """``text`` names a header that is an author's to say."""
+    why = OF_THE_CLIENT.get(text.lower())
+    return () if why is None else (FieldError("", f"must not be {text}: {why}"),)
+
+
+def header_value(text: str) -> tuple[FieldError, ...]:
+    """``text`` can stand in a header."""
+    if is_header_value(text.encode("utf-8", "replace")):
+        return ()
+    return (FieldError("", "must not contain control characters"),)
+
+
 def object_name(text: str) -> tuple[FieldError, ...]:
     """``text`` can name a Kubernetes object (RFC 1123 subdomain)."""
-    if len(text) <= 253 and _NAME.search(text):
+    if len(text) <= 253 and occurs(_NAME, text):
         return ()
     said = "must be at most 253 lower case letters, digits, '-' and '.', as in shop-api"
     return (FieldError("", said),)
@@ -68,7 +78,7 @@ def object_name(text: str) -> tuple[FieldError, ...]:
 
 def namespace_name(text: str) -> tuple[FieldError, ...]:
     """``text`` can name a namespace (RFC 1123 label)."""
-    if len(text) <= 63 and _LABEL.search(text):
+    if len(text) <= 63 and occurs(_LABEL, text):
         return ()
     return (FieldError("", "must be at most 63 lower case letters, digits and '-'"),)
 
@@ -85,21 +95,17 @@ def cidr(text: str) -> tuple[FieldError, ...]:
 def host_and_port(text: str) -> tuple[FieldError, ...]:
     """``text`` is ``host:port``, with brackets around an IPv6 address."""
     name, _, port = text.rpartition(":")
-    if name.startswith("[") and name.endswith("]"):
-        name = name[1:-1]
-    if port.isdigit() and 0 < int(port) <= 65535 and not host(name):
+    bracketed = name.startswith("[") and name.endswith("]")
+    name = name[1:-1] if bracketed else name
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65535
+    if is_port and bracketed is (":" in name) and _is_host(name):
         return ()
     return (FieldError("", "must be host:port, such as example.org:443 or [2001:db8::1]:53"),)
 
 
-def _is_address(text: str) -> bool:
+def _is_host(text: str) -> bool:
     try:
-        ipaddress.ip_address(text)
+        parse_host(text)
     except ValueError:
         return False
     return True
-
-
-def _told(error: Exception) -> str:
-    said = error.args[0] if error.args else ""
-    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from kubekuma.check.compare import holds, same
-from kubekuma.check.json_value import MISSING
+from kubekuma.kit.json_path import MISSING
 from kubekuma.model.criteria import Op
 
 
@@ -78,6 +78,7 @@ def test_what_holds(actual: object, op: Op, wanted: object) -> None:
         (True, Op.LT, 4),
         (4, Op.GT, "four"),
         (5, Op.CONTAINS, 5),
+        ({"a": 1}, Op.CONTAINS, ["a"]),
         (2, Op.IN, "12"),
         (1, Op.EXISTS, False),
         (MISSING, Op.EXISTS, True),

@@ -9,7 +9,7 @@ from kubekuma.check.finding import CheckFailed
 from kubekuma.check.redirect import follow, redirects
 from kubekuma.check.request import Field, Request
 from kubekuma.check.run import run_check
-from kubekuma.check.url import parse_url
+from kubekuma.kit.url import parse_url
 from kubekuma.model.criteria import HttpCriteria, SuccessCriteria
 from kubekuma.model.monitor import MonitorType
 from kubekuma.model.result import CheckResult, Reason

@@ -108,3 +108,16 @@ async def test_an_answer_before_the_request_was_read_counts(nursery: trio.Nurser
     result = await run_check(monitor, check_context())
     # The kernel may throw the answer away with the connection: then there is only the reset.
     assert result.reason in {Reason.STATUS_MISMATCH, Reason.CONNECTION_RESET}
+
+
+@pytest.mark.parametrize("value", [b"a\nb", b"a\x0bb", b"a\x00", b"\x7fa"])
+async def test_a_secret_that_cannot_stand_in_a_header_is_ours(
+    nursery: trio.Nursery, value: bytes
+) -> None:
+    target = await start_target(nursery, OK)
+    headers = (Header(name="X-Token", value_from_secret_ref=secret_ref("token")),)
+    result = await run_check(
+        http(target.url, headers=headers), check_context(secrets={"token": value})
+    )
+    assert result.reason is Reason.SECRET_MISSING, result.message
+    assert target.requests == []

@@ -48,7 +48,8 @@ async def test_a_name_is_resolved_by_the_settings_resolver(nursery: trio.Nursery
     result = await run_check(http("web.example", target.port), context, transcript=True)
     assert result.reason is Reason.PASSED, result.message
     assert result.timings.dns
-    assert result.transcript[0].startswith("resolved web.example to 127.0.0.1 in ")
+    assert result.transcript[0] == "resolving web.example by 127.0.0.1"
+    assert result.transcript[1].startswith("resolved web.example to 127.0.0.1 in ")
 
 
 async def test_a_resolver_may_be_asked_by_tcp(nursery: trio.Nursery) -> None:

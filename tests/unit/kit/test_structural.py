@@ -302,3 +302,8 @@ def test_defaulting_and_pruning_twice_is_doing_it_once(value: Any) -> None:
     kept, _ = pruned(SCHEMA, defaulted)
     assert pruned(SCHEMA, kept) == (kept, ())
     assert pruned(SCHEMA, kept)[0] is kept
+
+
+def test_lone_surrogates_do_no_harm() -> None:
+    (problem,) = problems({"type": "string", "pattern": "^a$"}, "\ud800")
+    assert "should match" in problem.message

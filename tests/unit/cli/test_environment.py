@@ -1,0 +1,108 @@
+"""Settings of the process: flags win over variables, and mistakes come with what would be right."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from kubekuma.cli.environment import (
+    Environment,
+    Mistake,
+    declare_environment,
+    read_environment,
+)
+
+
+def read(*flags: str, **environ: str) -> Environment:
+    parser = argparse.ArgumentParser()
+    declare_environment(parser)
+    parser.add_argument("--kubeconfig")
+    return read_environment(parser.parse_args(flags), environ)
+
+
+def test_with_nothing_said_the_defaults_hold() -> None:
+    assert read() == Environment(
+        data=Path("kubekuma-data"),
+        database=Path("kubekuma-data/history.db"),
+        kubeconfig=None,
+        kube_namespace="monitoring",
+        watch_namespaces=(),
+        log_level="info",
+        listen="127.0.0.1:3000",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "meant"),
+    [
+        ("KUBEKUMA_DATA", "/srv/k", "data", Path("/srv/k")),
+        ("KUBEKUMA_DATA", "/srv/k", "database", Path("/srv/k/history.db")),
+        ("DATABASE_URL", "sqlite:///a/b.db", "database", Path("a/b.db")),
+        ("DATABASE_URL", "sqlite:////a/b%20c.db", "database", Path("/a/b c.db")),
+        ("KUBECONFIG", "/home/a/config", "kubeconfig", Path("/home/a/config")),
+        ("KUBECONFIG", "/a:/b", "kubeconfig", None),
+        ("KUBE_NAMESPACE", "uptime", "kube_namespace", "uptime"),
+        ("WATCH_NAMESPACES", "a, b,", "watch_namespaces", ("a", "b")),
+        ("AUTH_MODE", "disabled", "listen", "127.0.0.1:3000"),
+        ("LOG_LEVEL", "DEBUG", "log_level", "debug"),
+        ("LISTEN", "[::1]:0", "listen", "[::1]:0"),
+        ("LISTEN", "localhost:8080", "listen", "localhost:8080"),
+    ],
+)
+def test_each_variable_is_understood(name: str, value: str, field: str, meant: object) -> None:
+    assert getattr(read(**{name: value}), field) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "example"),
+    [
+        ("DATABASE_URL", "mysql://a/b", "sqlite:////var/lib/kubekuma/k.db"),
+        ("DATABASE_URL", "sqlite://host/b.db", "sqlite:////var/lib/kubekuma/k.db"),
+        ("DATABASE_URL", "sqlite:///", "sqlite:////var/lib/kubekuma/k.db"),
+        ("DATABASE_URL", "sqlite://[", "sqlite:////var/lib/kubekuma/k.db"),
+        ("DATABASE_URL", "postgresql://a/b", "sqlite:///PATH"),
+        ("KUBE_NAMESPACE", "", "monitoring"),
+        ("KUBE_NAMESPACE", "Monitoring", "monitoring"),
+        ("WATCH_NAMESPACES", "a,B", "monitoring"),
+        ("AUTH_MODE", "none", "disabled"),
+        ("AUTH_MODE", "oidc", "disabled"),
+        ("LOG_LEVEL", "loud", "info"),
+        ("LISTEN", "3000", "127.0.0.1:3000"),
+        ("LISTEN", "127.0.0.1:²", "127.0.0.1:3000"),
+        ("LISTEN", "127.0.0.1:70000", "127.0.0.1:3000"),
+        ("LISTEN", "0.0.0.0:3000", "127.0.0.1:3000"),
+        ("LISTEN", "example.org:3000", "127.0.0.1:3000"),
+    ],
+)
+def test_a_mistake_names_the_variable_and_what_would_be_right(
+    name: str, value: str, example: str
+) -> None:
+    with pytest.raises(Mistake) as made:
+        read(**{name: value})
+    said = str(made.value)
+    assert said.startswith(f"{name} is {value!r}: ")
+    assert example in said
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "field", "wins", "loses"),
+    [
+        ("--data", "KUBEKUMA_DATA", "data", "a", "b"),
+        ("--database-url", "DATABASE_URL", "database", "sqlite:///a", "sqlite:///b"),
+        ("--kubeconfig", "KUBECONFIG", "kubeconfig", "a", "b"),
+        ("--kube-namespace", "KUBE_NAMESPACE", "kube_namespace", "a", "b"),
+        ("--watch-namespaces", "WATCH_NAMESPACES", "watch_namespaces", "a", "b"),
+        ("--log-level", "LOG_LEVEL", "log_level", "error", "loud"),
+        ("--listen", "LISTEN", "listen", "localhost:1", "0.0.0.0:1"),
+    ],
+)
+def test_flags_win_even_over_bad_variables(
+    flag: str, name: str, field: str, wins: str, loses: str
+) -> None:
+    told = read(flag, wins, **{name: loses})
+    assert getattr(told, field) == getattr(read(**{name: wins}), field)
+
+
+def test_a_mistake_in_a_flag_names_the_flag() -> None:
+    with pytest.raises(Mistake, match=r"^--log-level is 'loud': must be one of "):
+        read("--log-level", "loud", LOG_LEVEL="info")
