@@ -9,7 +9,7 @@ import attrs
 import httpx
 
 from kubekuma.kube.credentials import Credentials
-from kubekuma.kube.errors import refused, unreachable
+from kubekuma.kube.errors import Unreachable, refused, unreachable
 from kubekuma.model.meta import GROUP, VERSION, Key
 
 Document: TypeAlias = Mapping[str, Any]
@@ -85,7 +85,12 @@ class KubeClient:
         query = {**parameters, "watch": "true"}
         try:
             async with self._http.stream(
-                "GET", endpoint.collection(namespace), params=query, timeout=timeout
+                "GET",
+                endpoint.collection(namespace),
+                params=query,
+                timeout=timeout,
+                # Raw chunks are read, which something on the way might compress.
+                headers={"Accept-Encoding": "identity"},
             ) as response:
                 if response.is_error:
                     await response.aread()
@@ -125,5 +130,15 @@ class KubeClient:
             raise unreachable(error) from error
         if response.is_error:
             raise refused(response)
-        found: Document = response.json()
-        return found
+        return _document(response)
+
+
+def _document(response: httpx.Response) -> Document:
+    try:
+        # Bytes that are no UTF-8 are somebody's annotation, and no reason to see nothing at all.
+        found = json.loads(response.content.decode("utf-8", "replace"))
+    except ValueError as error:
+        raise Unreachable(f"an answer that is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise Unreachable("an answer that is no object")
+    return found

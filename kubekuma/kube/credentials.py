@@ -11,9 +11,24 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import structlog
 import trio
+import yaml
 from kr8s._auth import KubeAuth
 
+_log = structlog.get_logger(__name__)
+
+# What kr8s makes of files that are not there or do not say what they should, and of plugins that
+# fail (RuntimeError).
+_UNUSABLE: Final = (
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    yaml.YAMLError,
+)
 # Tokens of service accounts are renewed by the kubelet, in their file, before they expire.
 REREAD_SECONDS: Final = 60.0
 
@@ -52,9 +67,13 @@ class Credentials(httpx.Auth):
             request.headers["Authorization"] = f"Bearer {self._source.token.strip()}"
 
     async def _reread(self) -> None:
-        await self._source.reauthenticate()
-        _remove_copies(self._source)
         self._read_at = trio.current_time()
+        try:
+            await self._source.reauthenticate()
+        except _UNUSABLE as error:
+            # What we have may still do, and if not, the API server says so.
+            _log.warning("credentials cannot be read again", error=repr(error))
+        _remove_copies(self._source)
 
 
 async def load_credentials(kubeconfig: Path | None) -> Credentials:
@@ -68,7 +87,7 @@ async def load_credentials(kubeconfig: Path | None) -> Credentials:
         source = KubeAuth(kubeconfig=str(kubeconfig) if kubeconfig else None)
         await source.reauthenticate()
         verify: ssl.SSLContext | bool = await source.ssl_context()  # type: ignore[no-untyped-call]
-    except (ValueError, KeyError, OSError) as error:
+    except _UNUSABLE as error:
         looked = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
         raise NoCredentialsError(
             f"no usable credentials in {looked}, nor a pod's service account: {error!r}; "

@@ -13,7 +13,7 @@ class KubeError(Exception):
 
 
 class Unreachable(KubeError):  # noqa: N818 - a state of things, named as such everywhere
-    """No answer: refused, reset, timed out, or no such host."""
+    """No answer, or none that makes sense: refused, reset, timed out, or not an API server."""
 
 
 class Refused(KubeError):  # noqa: N818 - the same
@@ -72,4 +72,4 @@ def _status(content: bytes) -> dict[str, Any]:
 
 
 def _seconds(header: str | None) -> float | None:
-    return float(header) if header and header.isdigit() else None
+    return float(header) if header and header.isascii() and header.isdigit() else None

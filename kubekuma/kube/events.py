@@ -41,7 +41,7 @@ def event_document(event: Event, instance: str) -> Mapping[str, Any]:
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": f"{event.key.name[:200]}.{uuid4().hex[:16]}", "namespace": namespace},
+        "metadata": {"name": _name(event.key.name), "namespace": namespace},
         "eventTime": event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
         "reportingInstance": instance[:128],
@@ -51,3 +51,8 @@ def event_document(event: Event, instance: str) -> Mapping[str, Any]:
         "note": event.note[:MOST_NOTE] or event.reason,
         "regarding": regarding,
     }
+
+
+def _name(of: str) -> str:
+    # Each part between dots must end with a letter or a digit, also one that was cut.
+    return f"{of[:200].rstrip('-.')}.{uuid4().hex[:16]}"

@@ -48,7 +48,7 @@ def plan_monitor(
         return _plan_valid(latest, facts)
     generation = latest.meta.generation
     fallback = valid if valid is not None and not _wrong(valid, facts) else None
-    if fallback is None:
+    if fallback is None or facts.missing_checker is not None:
         reconciled = (Truth.UNKNOWN, "InvalidSpec", "an invalid spec is not attempted")
         conditions = _conditions(generation, wrong, reconciled)
         return Plan(order=Drop(key=key), conditions=conditions, generation=generation)

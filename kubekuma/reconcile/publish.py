@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Awaitable, Callable, Hashable
-from functools import partial
 from heapq import heappop, heappush
 from typing import Final, Generic, TypeVar
 
@@ -22,6 +21,8 @@ BURST: Final = 100
 REFRESHES_PER_SECOND: Final = 10.0
 WRITERS: Final = 4
 RETRY_SECONDS: Final = 5.0
+# What is refused, for want of a right for instance, is in no hurry.
+REFUSED_SECONDS: Final = 60.0
 
 T = TypeVar("T", bound=Hashable)
 
@@ -34,6 +35,8 @@ class Lanes(Generic[T]):
         self._later: list[tuple[float, int, T]] = []
         self._due: dict[T, float] = {}
         self._order = 0
+        self._writing: set[T] = set()
+        self._again: set[T] = set()
         self._changed = trio.Event()
 
     def __len__(self) -> int:
@@ -84,6 +87,26 @@ class Lanes(Generic[T]):
             with trio.move_on_at(next_at):
                 await self._changed.wait()
 
+    def begin(self, item: T) -> bool:
+        """Note that ``item`` is written now, as it is now; False: another writer is at it.
+
+        It comes again when that one has ended: two writes at once could end in either order.
+        """
+        if item in self._writing:
+            self._again.add(item)
+            return False
+        self._writing.add(item)
+        # What was added after it was taken is written along.
+        self._urgent.pop(item, None)
+        return True
+
+    def end(self, item: T) -> None:
+        """Note that ``item`` is no longer being written."""
+        self._writing.discard(item)
+        if item in self._again:
+            self._again.discard(item)
+            self.add(item)
+
     def _wake(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
@@ -99,7 +122,7 @@ async def run_publisher(
 
     Ownership: takes from ``lanes``; anybody may add.
     Shutdown: by cancelling; what is not written yet is written after the next start.
-    Failure: an item whose write fails comes again later, unless its object is gone.
+    Failure: an item whose write fails comes again, unless its object is gone.
     """
     pace, calm = Pace(WRITES_PER_SECOND, BURST), Pace(REFRESHES_PER_SECOND, BURST)
 
@@ -107,29 +130,45 @@ async def run_publisher(
         while True:
             item = await lanes.take_urgent()
             await pace.turn()
-            await done(item)
+            if not await written(item):
+                # Still ahead of all figures when the API server is back.
+                lanes.add(item)
+                await trio.sleep(RETRY_SECONDS)
 
     async def work_later() -> None:
         while True:
             item = await lanes.take_later()
             await calm.turn()
             await pace.turn()
-            await done(item)
-
-    async def done(item: T) -> None:
-        await contain(partial(attempt, item), failed="status could not be made", item=str(item))
-
-    async def attempt(item: T) -> None:
-        try:
-            await write(item)
-        except Refused as error:
-            # 404: gone. 409: another object has its name. Neither is ours to write any more.
-            if error.code not in {404, 409}:
-                _log.warning("status was refused", item=str(item), error=str(error))
+            if not await written(item):
                 lanes.add_after(item, RETRY_SECONDS)
-        except KubeError:
-            # The API server is away, and the reflectors have said so.
-            lanes.add_after(item, RETRY_SECONDS)
+
+    async def written(item: T) -> bool:
+        """Write ``item``; False: the API server is away, as the reflectors have said."""
+        if not lanes.begin(item):
+            return True
+        away = False
+
+        async def attempt() -> None:
+            nonlocal away
+            try:
+                await write(item)
+            except KubeError as error:
+                away = error.retryable
+                if isinstance(error, Refused) and not away:
+                    refused(item, error)
+
+        try:
+            await contain(attempt, failed="status could not be made", item=str(item))
+        finally:
+            lanes.end(item)
+        return not away
+
+    def refused(item: T, error: Refused) -> None:
+        # 404: gone. 409: another object has its name. Neither is ours to write any more.
+        if error.code not in {404, 409}:
+            _log.warning("status was refused", item=str(item), error=str(error))
+            lanes.add_after(item, REFUSED_SECONDS)
 
     async with trio.open_nursery() as writers:
         for _ in range(WRITERS):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final, TypeAlias
 
+import structlog
 import trio
 
 from kubekuma.model.meta import Key
@@ -12,6 +13,8 @@ from kubekuma.model.order import Plan
 from kubekuma.model.state import Checked
 from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.writer import Writer
+
+_log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS: Final = 5.0
 # Silence is looked for in small portions, so that ten thousand monitors hold up nobody.
@@ -49,7 +52,11 @@ async def run_recorder(
         if isinstance(event, Checked):
             monitor = monitors.get(event.key)
             # What is found of a monitor that is gone, or another now, is nobody's any more.
-            if monitor is None or monitor.meta.uid != event.uid:
+            if monitor is None or monitor.meta.uid != event.uid or not monitor.spec.enabled:
+                return
+            if monitor.meta.generation != event.generation:
+                # Says nothing of what is asked now; and while it ran, no other check could.
+                ask_recheck(event.key, 0.0)
                 return
             timeout = timeout_of(monitor.spec.schedule)
             recorded: Recorded | None = ledger.checked(event, monitor, timeout)
@@ -71,8 +78,10 @@ async def run_recorder(
                     take(event)
                 nursery.cancel_scope.cancel()
         finally:
-            with trio.move_on_after(FLUSH_SECONDS, shield=True):
+            with trio.move_on_after(FLUSH_SECONDS, shield=True) as farewell:
                 await writer.flush()
+            if farewell.cancelled_caught:
+                _log.error("history was not written to the end", seconds=FLUSH_SECONDS)
 
 
 async def _sweep(

@@ -25,6 +25,8 @@ Query: TypeAlias = Callable[Concatenate[Connection, P], T]
 READERS: Final = 4
 # How long a writer waits for another process that holds the lock, a backup for instance.
 BUSY_SECONDS: Final = 5.0
+# How long a start may look for damage; a large database is only looked at in part.
+LOOK_SECONDS: Final = 3.0
 
 
 class StoreError(Exception):
@@ -47,16 +49,10 @@ class Store:
         self.path = path
         self._lock = _locked(path)
         try:
-            self._writer = _migrated(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            aside = path.with_name(f"{path.name}.broken-{int(time.time())}")
-            _log.error("history is broken, moved aside", file=str(aside), error=str(error))
-            for suffix in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-            self._writer = _migrated(path)
+            self._writer = _opened(path)
+        except BaseException:
+            self._lock.close()
+            raise
         self._writing = trio.CapacityLimiter(1)
         self._reading = trio.CapacityLimiter(READERS)
         self._idle: SimpleQueue[Connection] = SimpleQueue()
@@ -106,10 +102,9 @@ class Store:
                 self._idle.get_nowait().close()
             except Empty:
                 break
-        with closing(self._writer):
-            # A clean end leaves one file behind, not three.
+        # A clean end leaves one file behind, not three; if it cannot be had, the next start copes.
+        with self._lock, closing(self._writer), suppress(sqlite3.Error):
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._lock.close()
 
     @contextmanager
     def _reader(self) -> Iterator[Connection]:
@@ -137,20 +132,46 @@ def _locked(path: Path) -> IO[bytes]:
     return lock
 
 
-def _migrated(path: Path) -> Connection:
-    connection = _connect(path)
+def _opened(path: Path) -> Connection:
     try:
-        migrate(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        return _connect(path, _look_for_damage, migrate)
+    except sqlite3.OperationalError:
+        raise  # locked, full, or not ours to open: the file itself may be whole
+    except sqlite3.DatabaseError as error:
+        aside = path.with_name(f"{path.name}.broken-{int(time.time())}")
+        _log.error("history is broken, moved aside", file=str(aside), error=str(error))
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+        return _connect(path, migrate)
 
 
-def _connect(path: Path) -> Connection:
+def _look_for_damage(connection: Connection) -> None:
+    """Raise DatabaseError for what can be found in a few seconds."""
+    ends_at = time.monotonic() + LOOK_SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > ends_at, 10_000)
+    try:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+        return
+    finally:
+        connection.set_progress_handler(None, 0)
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+def _connect(path: Path, *prepare: Callable[[Connection], object]) -> Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        for step in prepare:
+            step(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection

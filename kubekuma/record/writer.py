@@ -59,13 +59,14 @@ class Writer:
         self._health = health
         self._waiting: deque[Entry] = deque()
         self._batch: list[Entry] = []  # under way, and kept until the database has it
-        self._series: dict[Key, int] = {}
+        self._series: dict[tuple[Key, str], int] = {}
+        self._most = MOST_WAITING
         self._added = trio.Event()
         self._backoff = Backoff(first=0.25, most=10.0, jitter=0.0)
 
     def add(self, entry: Entry) -> None:
         """Have ``entry`` committed soon."""
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= self._most:
             self._shed()
         self._waiting.append(entry)
         self._count()
@@ -116,6 +117,7 @@ class Writer:
             return False
         if self._health.error:
             _log.info("history is written again")
+        self._most = MOST_WAITING
         self._health.error = ""
         self._health.commits += 1
         return True
@@ -133,6 +135,8 @@ class Writer:
         kept = deque(entry for entry in self._waiting if _matters(entry))
         shed, self._waiting = len(self._waiting) - len(kept), kept
         self._health.shed += shed
+        # When even what is kept is too much, looking through it for each entry would not help.
+        self._most = max(MOST_WAITING, 2 * len(kept))
         _log.warning("heartbeats were shed, states are kept", count=shed)
 
 
@@ -157,16 +161,18 @@ def _matters(entry: Entry) -> bool:
     return entry.judgement.standing_changed
 
 
-def _commit(db: Connection, batch: Sequence[Entry], series: dict[Key, int]) -> None:
+def _commit(db: Connection, batch: Sequence[Entry], series: dict[tuple[Key, str], int]) -> None:
     rows = []
     for entry in batch:
         if isinstance(entry, Document):
             keep_document(db, entry.kind, entry.key, entry.document)
             continue
         judgement = entry.judgement
-        number = series.get(entry.key)
+        # By uid too, which the database is to know of a monitor that was made anew.
+        number = series.get((entry.key, entry.uid))
         if number is None:
-            number = series[entry.key] = series_of(db, entry.key, entry.uid)
+            number = series_of(db, entry.key, entry.uid)
+            series[entry.key, entry.uid] = number
         if judgement.heartbeat is not None:
             rows.append(heartbeat_row(number, judgement.heartbeat))
         if judgement.standing_changed:

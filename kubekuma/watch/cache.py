@@ -67,6 +67,8 @@ class Cache(Generic[R]):
             # Another object under the same name has no claim to what the former one did.
             same = before is not None and before.latest.meta.uid == loaded.meta.uid
             valid = before.valid if before is not None and same else None
+            if before is not None and not same:
+                self._keep(key, None)
         else:
             valid = loaded
             self._keep(key, _kept(document))
@@ -85,6 +87,9 @@ class Cache(Generic[R]):
         self._seen[meta.key] = attrs.evolve(
             before, version=_version(document), conditions=tuple(conditions_of(document))
         )
+        if not before.version:
+            # So far it was known from an earlier run alone, and its conditions were not.
+            self._changed(meta.key)
         return True
 
     def remove(self, key: Key) -> None:

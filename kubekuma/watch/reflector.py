@@ -29,6 +29,10 @@ MOST_LINE_BYTES: Final = 4 * 1024 * 1024
 # A watch that ends sooner than this, and without a word, is a failure.
 SHORT_SECONDS: Final = 1.0
 CALM_SECONDS: Final = 120.0
+# After so many failures in a row, a minute or more, the version to go on from is suspected: the
+# server may be another one, restored from a backup.
+MOST_TRIES: Final = 6
+MOST_DELAY_SECONDS: Final = 60.0
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -69,6 +73,7 @@ class Sync:
     errors: int = 0
     error: str = ""  # of the last try; empty: it goes well
     heard_at: float = -math.inf  # by trio's clock
+    tried: trio.Event = attrs.field(factory=trio.Event)  # the first list has come, or has failed
 
 
 class _Expired(Exception):  # noqa: N818 - what the API server calls it
@@ -106,7 +111,7 @@ async def run_reflector(
             delay = backoff.delay(attempt, chance())
         except _Interrupted as interrupted:
             # What had come until then counts: go on from there.
-            version = interrupted.version
+            version = interrupted.version if attempt < MOST_TRIES else ""
             delay = _failed(sync, interrupted.cause, attempt, backoff, chance)
         except KubeError as error:
             if isinstance(error, Refused) and error.code != 429:
@@ -173,8 +178,9 @@ async def _watch(
             source.watch(parameters, silence_seconds=SILENCE_SECONDS) as chunks,
             aclosing(_lines(chunks)) as lines,
         ):
+            _well(sync)
             async for line in lines:
-                version = _follow(line, sink, sync) or version
+                version = _newer(version, _follow(line, sink, sync))
     except Refused as error:
         if error.code == 410 or _is_from_future(error):
             raise _Expired from error
@@ -184,6 +190,13 @@ async def _watch(
     except Unreachable as error:
         raise _Interrupted(version, error) from error
     return version
+
+
+def _newer(version: str, leads_to: str | None) -> str:
+    # Versions of one kind only ever grow (KEP-5504), unless etcd was restored from a backup.
+    if version.isdecimal() and (leads_to or "").isdecimal() and int(leads_to or 0) < int(version):
+        raise _Expired
+    return leads_to or version
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
@@ -248,14 +261,16 @@ def _well(sync: Sync) -> None:
         _log.info("following the API server again", kind=sync.kind)
     sync.error = ""
     sync.heard_at = trio.current_time()
+    sync.tried.set()
 
 
 def _failed(
     sync: Sync, error: KubeError, attempt: int, backoff: Backoff, chance: Callable[[], float]
 ) -> float:
     sync.errors += 1
+    sync.tried.set()
     if str(error) != sync.error:
         _log.warning("the API server cannot be followed", kind=sync.kind, error=str(error))
     sync.error = str(error)
     wanted = error.retry_after_seconds if isinstance(error, Refused) else None
-    return max(wanted or 0.0, backoff.delay(attempt, chance()))
+    return max(min(wanted or 0.0, MOST_DELAY_SECONDS), backoff.delay(attempt, chance()))

@@ -56,7 +56,14 @@ class _Part:
             if key.namespace == self.namespace and key not in keys:
                 self.cache.remove(key)
         if all(part.listed for part in self.siblings):
+            self._forget_elsewhere({part.namespace for part in self.siblings})
             self.cache.listed.set()
+
+    def _forget_elsewhere(self, watched: set[str]) -> None:
+        # An earlier run may have watched more, and what it kept is nobody's to correct now.
+        for key in tuple(self.cache.keys()):
+            if key.namespace not in watched:
+                self.cache.remove(key)
 
 
 async def run_watch(

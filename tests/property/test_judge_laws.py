@@ -127,7 +127,8 @@ def test_incidents_open_and_close_in_turn(spec: MonitorSpec, gaps: Gaps) -> None
 def test_our_own_faults_never_open_or_close_anything(spec: MonitorSpec, gaps: Gaps) -> None:
     for check, judgement in played(spec, gaps):
         if check.result.reason.ours:
-            assert judgement.opened is judgement.closed is None
+            assert judgement.opened is None
+            assert judgement.closed is None
 
 
 @given(specs, events, st.integers(0, 100_000))
