@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubekuma.standalone.codec import decoded_json, decoded_yaml, encoded, yaml_documents
+from kubekuma.standalone.codec import decoded_json, decoded_yaml, encoded
 from kubekuma.standalone.errors import ApiError
 
 
@@ -41,27 +41,6 @@ def test_yaml_means_what_it_means_to_kubernetes() -> None:
     assert value == {"at": "2026-01-02T03:04:05Z", "day": "2026-01-02", "1": "one", "true": True}
 
 
-def test_documents_know_where_they_begin() -> None:
-    text = "# a comment\na: 1\n---\n---\n\nkind: List\nitems:\n- b: 1\n- b: 2\n  b: 3\n---\nc: 3\n"
-    found = list(yaml_documents(text))
-    assert [(each.line, each.twice) for each in found] == [(2, ()), (6, ("b",)), (12, ())]
-    assert found[1].item_lines == (8, 9)
-
-
-def test_a_little_text_cannot_become_a_huge_value() -> None:
-    bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
-        f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
-    )
-    with pytest.raises(ValueError, match="too many values"):
-        list(yaml_documents(bomb))
-
-
 def test_every_text_can_be_encoded() -> None:
     assert encoded({"a": "é\x85\u2028"}) == '{"a":"é\x85\u2028"}'.encode()
     assert encoded(decoded_json(b'"\\ud800"')[0]) == b'"?"'
-
-
-def test_what_is_nested_too_deeply_is_refused() -> None:
-    with pytest.raises(ValueError, match="nested too deeply"):
-        list(yaml_documents("[" * 300 + "]" * 300))
-    assert len(list(yaml_documents("[" * 100 + "]" * 100))) == 1
