@@ -105,6 +105,9 @@ async def run_program(
     Raises NoCredentialsError, StoreInUseError, SchemaTooNewError or OSError
     for what must be put right before a start.
     """
+    # Checks leave little behind that counting references does not free: looking for it after each
+    # 700 objects, as is usual, costs a tenth of their time, and more of a start's.
+    gc.set_threshold(20_000, 50, 100)
     credentials = await load_credentials(config.kubeconfig)
     store = await trio.to_thread.run_sync(Store, config.database)
     try:
@@ -126,16 +129,13 @@ async def run_program(
 async def assemble(config: Config, credentials: Credentials, store: Store) -> "Program":
     """Everything that the stages share, with what an earlier run has left."""
     states, uids = await store.read(load_states)
-    program = Program(
+    return Program(
         config=config,
         credentials=credentials,
         store=store,
         client=KubeClient(credentials),
         ledger=Ledger(states, uids),
     )
-    for cache, kind in ((program.settings, SETTINGS), (program.monitors, MONITOR)):
-        cache.seed(await store.read(cached_documents, kind.name))
-    return program
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -258,6 +258,8 @@ class Program:
     async def _run_sources(
         self, sources: trio.Nursery, order: Callable[[Plan], Awaitable[None]]
     ) -> None:
+        for cache, kind in ((self.settings, SETTINGS), (self.monitors, MONITOR)):
+            cache.seed(await self.store.read(cached_documents, kind.name))
         await sources.start(run_publisher, self.lanes, self.reporter.write)
         await sources.start(run_events, self._events, self._create_event)
         for kind, cache in ((SETTINGS, self.settings), (MONITOR, self.monitors)):
@@ -285,7 +287,9 @@ class Program:
         sources.start_soon(self._drop_vanished)
         sources.start_soon(self._watch_vitals)
         sources.start_soon(self._refresh_uptimes)
-        _spare_collections()
+        # What is alive now stays: looking through it again and again would only hold up everybody.
+        gc.collect()
+        gc.freeze()
         self.ready = True
 
     def _effects(self, order: Callable[[Plan], Awaitable[None]]) -> Effects:
@@ -424,12 +428,3 @@ class Program:
                 ("watch_errors", "Failures to follow the API server.", sync.errors),
             ):
                 yield Figure(name=name, doc=doc, value=value, labels=labels, counts=True)
-
-
-def _spare_collections() -> None:
-    # What is alive after the start stays: looking through it again and again would only hold up
-    # everybody. And checks leave little behind that counting references does not free: looking
-    # after each 700 objects costs them a tenth of their time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)

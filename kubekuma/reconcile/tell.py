@@ -30,7 +30,8 @@ _TOLD: Final[Mapping[str, tuple[str, Literal["Normal", "Warning"]]]] = {
 def transition_event(transition: Transition, uid: str) -> Event | None:
     """The Event of a transition; None for those that nobody needs to hear of."""
     told = _TOLD.get(transition.after)
-    if told is None or not uid:
+    if told is None or not uid or (transition.first and transition.after == "up"):
+        # That a new monitor is up is what everybody expects, ten thousand times after a start.
         return None
     reason, kind = told
     why = f" ({transition.reason.value})" if transition.reason is not None else ""

@@ -71,7 +71,8 @@ class Cache(Generic[R]):
                 self._keep(key, None)
         else:
             valid = loaded
-            self._keep(key, _kept(document))
+            if before is None or before.valid != loaded:
+                self._keep(key, _kept(document))
         conditions = tuple(conditions_of(document))
         self._seen[key] = Seen(latest=loaded, valid=valid, version=version, conditions=conditions)
         if not _same(before, loaded):
