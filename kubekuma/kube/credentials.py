@@ -73,7 +73,8 @@ class Credentials(httpx.Auth):
         except _UNUSABLE as error:
             # What we have may still do, and if not, the API server says so.
             _log.warning("credentials cannot be read again", error=repr(error))
-        _remove_copies(self._source)
+        finally:
+            _remove_copies(self._source)
 
 
 async def load_credentials(kubeconfig: Path | None) -> Credentials:
@@ -83,8 +84,8 @@ async def load_credentials(kubeconfig: Path | None) -> Credentials:
     """
     if kubeconfig is not None and not await trio.Path(kubeconfig).is_file():
         raise NoCredentialsError(f"there is no kubeconfig at {kubeconfig}")
+    source = KubeAuth(kubeconfig=str(kubeconfig) if kubeconfig else None)
     try:
-        source = KubeAuth(kubeconfig=str(kubeconfig) if kubeconfig else None)
         await source.reauthenticate()
         verify: ssl.SSLContext | bool = await source.ssl_context()  # type: ignore[no-untyped-call]
     except _UNUSABLE as error:
@@ -93,7 +94,8 @@ async def load_credentials(kubeconfig: Path | None) -> Credentials:
             f"no usable credentials in {looked}, nor a pod's service account: {error!r}; "
             "set KUBECONFIG to a kubeconfig file, or start `kubekuma standalone`"
         ) from error
-    _remove_copies(source)
+    finally:
+        _remove_copies(source)
     return Credentials(source, verify)
 
 

@@ -34,10 +34,17 @@ class Facts:
 
 
 def plan_monitor(
-    key: Key, latest: Monitor | Rejected | None, valid: Monitor | None, facts: Facts
+    key: Key,
+    latest: Monitor | Rejected | None,
+    valid: Monitor | None,
+    facts: Facts,
+    *,
+    running: Monitor | None = None,
 ) -> Plan:
     """Plan for ``key`` from what the cache holds now, and its last valid form.
 
+    ``running`` is what is checked at the moment: the last form that the
+    settings allowed too.
     Level-triggered: it is told the present state and never the event, so a
     missed, doubled or reordered event cannot lead to a different plan.
     """
@@ -47,7 +54,7 @@ def plan_monitor(
     if isinstance(latest, Monitor) and not wrong:
         return _plan_valid(latest, facts)
     generation = latest.meta.generation
-    fallback = valid if valid is not None and not _wrong(valid, facts) else None
+    fallback = next((each for each in (valid, running) if _may_go_on(each, latest, facts)), None)
     if fallback is None or facts.missing_checker is not None:
         reconciled = (Truth.UNKNOWN, "InvalidSpec", "an invalid spec is not attempted")
         conditions = _conditions(generation, wrong, reconciled)
@@ -92,6 +99,13 @@ def _plan_valid(monitor: Monitor, facts: Facts) -> Plan:
         conditions=_conditions(generation, (), reconciled),
         generation=generation,
     )
+
+
+def _may_go_on(former: Monitor | None, latest: Monitor | Rejected, facts: Facts) -> bool:
+    # Another object under the same name has no claim to what the former one did.
+    if former is None or former.meta.uid != latest.meta.uid:
+        return False
+    return not _wrong(former, facts)
 
 
 def _enrolment(monitor: Monitor, facts: Facts) -> Enrol:

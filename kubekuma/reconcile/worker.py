@@ -63,7 +63,7 @@ async def reconcile_monitor(key: Key, world: Effects) -> None:
         missing_secrets=await _missing_secrets(valid, world),
         now=world.now(),
     )
-    plan = plan_monitor(key, latest, valid, facts)
+    plan = plan_monitor(key, latest, valid, facts, running=world.running.get(key))
     await _run(key, plan, world)
     if facts.missing_secrets or (valid is not None and any(True for _ in _refs(valid))):
         world.again_after(MONITOR.name, key, SECRETS_AGAIN_SECONDS)

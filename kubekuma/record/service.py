@@ -11,6 +11,7 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, Schedule
 from kubekuma.model.order import Plan
 from kubekuma.model.state import Checked
+from kubekuma.record.judge import speaks_seconds
 from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.writer import Writer
 
@@ -91,7 +92,11 @@ async def _sweep(
     timeout_of: TimeoutOf,
     now: Callable[[], datetime],
 ) -> None:
-    """Take note of monitors of which nothing has been heard for too long."""
+    """Take note of monitors of which nothing has been heard for too long.
+
+    Our own absence is nobody's silence: after a start, each has its time to be checked again.
+    """
+    began = now()
     while True:
         await trio.sleep(SWEEP_EVERY_SECONDS)
         keys = tuple(ledger.states)
@@ -99,7 +104,10 @@ async def _sweep(
             for key in keys[start : start + SWEEP_PORTION]:
                 monitor = monitors.get(key)
                 schedule = monitor.spec.schedule if monitor else Schedule()
-                settled = ledger.settled(key, schedule, now(), timeout_of(schedule))
+                timeout = timeout_of(schedule)
+                if (now() - began).total_seconds() <= speaks_seconds(schedule, timeout):
+                    continue
+                settled = ledger.settled(key, schedule, now(), timeout)
                 if settled is not None:
                     writer.add(settled)
             await trio.sleep(SWEEP_PAUSE_SECONDS)

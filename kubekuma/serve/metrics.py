@@ -152,7 +152,8 @@ async def monitor_text(board: Board) -> bytes:
             await trio.lowlevel.checkpoint()
     joined = []
     for lines in texts.values():
-        joined.append("".join(lines).encode())
+        # Of a name that is half a character, the other half is missing in the manifest already.
+        joined.append("".join(lines).encode("utf-8", "replace"))
         await trio.lowlevel.checkpoint()
     return b"".join(joined)
 

@@ -1,10 +1,10 @@
 """Routes about monitors: what they are, how they are, and what they were."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Any, Final
 
+import trio
 from quart import Blueprint, Response, jsonify, request
 
 from kubekuma.model.meta import Key
@@ -30,6 +30,8 @@ from kubekuma.validate.rule import Rejected
 
 STATES: Final = ("up", "degraded", "down", "pending", "unknown", "paused")
 MOST_MONITORS: Final = 500
+# Between two portions of what is looked through, the loop gets its turn.
+PORTION: Final = 250
 MOST_HEARTBEATS: Final = 1000
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,8 +45,8 @@ def monitor_routes(board: Board, store: Store, now: Callable[[], datetime]) -> B
         query = request.args
         known_only(query, "limit", "continue", "namespace", "state", "type", "tag", "q")
         limit = whole_number(query, "limit", default=100, low=1, high=MOST_MONITORS)
-        found = _chosen(board, query)
-        page = list(islice(found, limit + 1))
+        after = cursor_key(query, "continue")
+        page = await _page(board, _wanted(query), after, limit + 1)
         views = [summary_view(row, board.uptimes) for row in page[:limit]]
         more = key_cursor(page[limit - 1].key) if len(page) > limit else None
         return jsonify(items=views, **({"continue": more} if more else {}))
@@ -124,27 +126,39 @@ def incident_view(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _chosen(board: Board, query: Mapping[str, str]) -> Iterator[Row]:
-    after = cursor_key(query, "continue")
+async def _page(
+    board: Board, wanted: Callable[[Row], bool], after: Key | None, limit: int
+) -> list[Row]:
+    """The first ``limit`` rows behind ``after`` that are wanted."""
+    found: list[Row] = []
+    for number, row in enumerate(board.rows(), 1):
+        if number % PORTION == 0:
+            await trio.lowlevel.checkpoint()
+        if (after is None or row.key > after) and wanted(row):
+            found.append(row)
+            if len(found) == limit:
+                break
+    return found
+
+
+def _wanted(query: Mapping[str, str]) -> Callable[[Row], bool]:
+    """What the filters of a query let through."""
     namespace, tag = query.get("namespace"), query.get("tag")
     state = one_of(query, "state", STATES)
     kind = one_of(query, "type", tuple(each.value for each in MonitorType))
     words = query.get("q", "").casefold()
-    for row in board.rows():
+
+    def wanted(row: Row) -> bool:
         spec = row.valid.spec if row.valid is not None else None
-        if after is not None and row.key <= after:
-            continue
-        if namespace is not None and row.key.namespace != namespace:
-            continue
-        if state is not None and row.shown != state:
-            continue
-        if kind is not None and (spec is None or spec.type.value != kind):
-            continue
-        if tag is not None and (spec is None or tag not in spec.tags):
-            continue
-        if words and words not in _text(row):
-            continue
-        yield row
+        return (
+            (namespace is None or row.key.namespace == namespace)
+            and (state is None or row.shown == state)
+            and (kind is None or (spec is not None and spec.type.value == kind))
+            and (tag is None or (spec is not None and tag in spec.tags))
+            and (not words or words in _text(row))
+        )
+
+    return wanted
 
 
 def _text(row: Row) -> str:

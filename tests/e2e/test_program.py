@@ -19,6 +19,9 @@ from support.program import (
     until,
 )
 
+# A request that is cut off leaves its body half read, and trio says so of what httpx forgot.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
+
 EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
 WEB = "/api/v1/monitors/shop/web"
 
@@ -28,10 +31,10 @@ async def started(nursery: trio.Nursery) -> Site:
     return site
 
 
-def sample(text: str, name: str, **labels: str) -> float | None:
+def sample(text: str, metric: str, **labels: str) -> float | None:
     for family in text_string_to_metric_families(text):
         for each in family.samples:
-            if each.name == name and labels.items() <= each.labels.items():
+            if each.name == metric and labels.items() <= each.labels.items():
                 return each.value
     return None
 
@@ -51,8 +54,6 @@ async def test_a_monitor_is_checked_shown_paused_and_forgotten(
         seen = await until(api.monitor, lambda found: condition(found, "Ready")[0] == "True")
         assert seen["status"]["observedGeneration"] == 1
         assert seen["status"]["target"] == site.url
-        events = await until(lambda: api.get(EVENTS), lambda found: found["items"])
-        assert reasons(events) == ["Up"]
         shown = await it.get(WEB)
         assert (shown["state"], shown["displayName"]) == ("up", 'the "Shop"')
         assert (await it.get("/ready"))["status"] == "ready"
@@ -65,8 +66,9 @@ async def test_a_monitor_is_checked_shown_paused_and_forgotten(
         await api.apply(monitor(site, enabled=False))
         seen = await until(api.monitor, state_is("paused"))
         assert condition(seen, "Reconciled") == ("True", "Paused")
+        # That it was up at first is nothing that anybody needs to hear of.
+        await until(lambda: api.get(EVENTS), lambda found: reasons(found) == ["Paused"])
         checked = len(site.requests)
-        await trio.lowlevel.checkpoint()
         assert sample(await it.text("/metrics"), "kubekuma_monitor_up", name="web") is None
 
         await api.apply(monitor(site, displayName="on again"))
@@ -93,7 +95,7 @@ async def test_an_outage_is_told_shown_and_over_and_survives_a_restart(
             # The target's trouble is none of the resource's.
             assert condition(down, "Ready")[0] == "True"
             incident = down["status"]["incident"]["id"]
-            await until(lambda: api.get(EVENTS), lambda found: reasons(found) == ["Up", "Down"])
+            await until(lambda: api.get(EVENTS), lambda found: reasons(found) == ["Down"])
             before = await it.get(f"{WEB}/heartbeats")
             assert await it.end() < 5
         async with program(tmp_path) as it:
@@ -111,9 +113,7 @@ async def test_an_outage_is_told_shown_and_over_and_survives_a_restart(
             assert outage["id"] == incident
             assert outage["startedAt"] < outage["endedAt"]
             # One outage was told once, whoever was there to see it.
-            await until(
-                lambda: api.get(EVENTS), lambda found: reasons(found) == ["Up", "Down", "Up"]
-            )
+            await until(lambda: api.get(EVENTS), lambda found: reasons(found) == ["Down", "Up"])
 
 
 async def test_an_invalid_edit_ends_nothing(nursery: trio.Nursery, tmp_path: Path) -> None:
@@ -228,8 +228,10 @@ async def test_without_the_api_server_checks_go_on_and_begin(
             site.status = "500 Oops"
             await until(lambda: it.get(WEB), lambda found: found["state"] == "down")
             assert len(site.requests) > checked
-            ready = await until(lambda: it.http.get("/ready"), lambda it: it.status_code == 503)
-            assert "Monitor" in ready.json()["waits"]
+            ready = await until(
+                lambda: it.http.get("/ready"), lambda got: len(got.json().get("waits", ())) == 2
+            )
+            assert (ready.status_code, "Monitor" in ready.json()["waits"]) == (503, True)
             assert (await it.get("/health"))["status"] == "ok"
             assert await it.end() < 8
         async with program(tmp_path) as it:
@@ -242,10 +244,10 @@ async def test_without_the_api_server_checks_go_on_and_begin(
         await until(api.monitor, state_is("up"))
 
 
-async def test_what_was_deleted_while_we_were_away_is_gone_and_its_outage_with_it(
+async def test_what_was_deleted_while_we_were_away_is_checked_no_more(
     nursery: trio.Nursery, tmp_path: Path
 ) -> None:
-    site = await started(nursery)
+    site, another = await started(nursery), await started(nursery)
     async with cluster(tmp_path) as api:
         async with program(tmp_path) as it:
             site.status = "500 Oops"
@@ -257,9 +259,10 @@ async def test_what_was_deleted_while_we_were_away_is_gone_and_its_outage_with_i
         async with program(tmp_path) as it:
             answer = await it.http.get(WEB)
             assert answer.status_code == 404
-            await api.apply(monitor(site, "other"))
-            await until(lambda: api.monitor("other"), state_is("down"))
-            assert len(site.requests) == asked + 1
+            await api.apply(monitor(another, "other"))
+            await until(lambda: api.monitor("other"), state_is("up"))
+            await until(_requests(another), lambda count: count >= 2)
+            assert len(site.requests) == asked
 
 
 async def test_settings_take_effect_on_what_is_there(nursery: trio.Nursery, tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ class FakeApi:
     def __init__(self, version: int = 1000) -> None:
         self.version = version
         self.oldest = version
+        self.forgotten = 0  # version of the last event that no watch can be told of any more
         self.objects: dict[Key, Document] = {}
         self.happened: list[tuple[int, str, Document]] = []
         self.asked: list[Asked] = []
@@ -98,6 +99,7 @@ class FakeApi:
     def compact(self) -> None:
         """Forget everything that happened so far; only the outcome is left."""
         self.oldest = self.version
+        self.forgotten = self.happened[-1][0] if self.happened else self.forgotten
         self.happened.clear()
 
     def backup(self) -> tuple[int, dict[Key, Document]]:
@@ -108,6 +110,7 @@ class FakeApi:
         """Be as the backup was, versions included."""
         self.version, self.objects = backup[0], copy.deepcopy(backup[1])
         self.oldest = self.version
+        self.forgotten = 0
         self.happened.clear()
 
     def count(self, what: str, since: float = 0.0) -> int:
@@ -176,6 +179,9 @@ class FakeApi:
         began = told = trio.current_time()
         sent = 0
         while True:
+            if version < self.forgotten:  # it was too slow, by however little
+                yield _error(410, "Expired", "too old resource version")
+                return
             for number, kind, document in list(self.happened):
                 if number <= version:
                     continue

@@ -111,6 +111,20 @@ def test_a_last_valid_generation_that_the_settings_forbid_does_not_run() -> None
     assert plan(invalid(), monitor(schedule=schedule()), settings=SLOW_ONLY).order == Drop(key=WEB)
 
 
+def test_an_edit_that_the_settings_forbid_leaves_what_runs_running() -> None:
+    edited = load_monitor(document(generation=2, schedule=schedule(intervalSeconds=11)))
+    assert isinstance(edited, Monitor)
+    before = monitor(generation=1, schedule=schedule())
+    found = plan_monitor(WEB, edited, edited, FACTS, running=before)
+    assert found.running == before
+    assert told(found.conditions)["Reconciled"] == ("False", "RunningGeneration")
+
+
+def test_what_ran_under_another_uid_has_no_claim() -> None:
+    other = monitor(uid="u0", schedule=schedule())
+    assert plan_monitor(WEB, invalid(), None, FACTS, running=other).order == Drop(key=WEB)
+
+
 def test_a_type_without_checker_says_so_and_stays_valid() -> None:
     found = plan(monitor(), missing_checker="type dns")
     assert found.order == Drop(key=WEB)

@@ -1,6 +1,6 @@
 """Whose results count, when to look again, and what silence means."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,8 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.order import Drop, Enrol, Pause
 from kubekuma.model.result import Reason
+from kubekuma.model.state import MonitorState
+from kubekuma.record.judge import judge
 from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.service import Event, run_recorder
 from kubekuma.record.writer import StoreHealth, Writer
@@ -53,9 +55,11 @@ class Recorder:
 
 
 @asynccontextmanager
-async def recorder(folder: Path, *monitors: Monitor) -> AsyncIterator[Recorder]:
+async def recorder(
+    folder: Path, *monitors: Monitor, states: Mapping[Key, MonitorState] | None = None
+) -> AsyncIterator[Recorder]:
     events_in, events = trio.open_memory_channel[Event](100)
-    it = Recorder(events_in, {each.meta.key: each for each in monitors})
+    it = Recorder(events_in, {each.meta.key: each for each in monitors}, Ledger(states or {}, {}))
     async with open_store(folder / "history.db") as store, trio.open_nursery() as nursery:
         await nursery.start(
             partial(
@@ -128,6 +132,16 @@ async def test_silence_becomes_unknown_and_is_told_once(tmp_path: Path, clock: M
         await trio.sleep(600)
     assert it.transitions() == [("pending", "up"), ("up", "unknown")]
     assert clock.current_time() >= 745
+
+
+@pytest.mark.usefixtures("clock")
+async def test_our_own_absence_is_nobodys_silence(tmp_path: Path) -> None:
+    long_ago = judge(MonitorState(), checked(-10_000), monitor().spec, timeout_seconds=10).state
+    async with recorder(tmp_path, monitor(schedule=schedule()), states={WEB: long_ago}) as it:
+        await trio.sleep(120)
+        assert it.verdict() == "up"
+        await trio.sleep(30)  # 2 * 60 + 10, and the sweep
+        assert it.verdict() == "unknown"
 
 
 async def test_an_outage_that_is_left_alone_ends_where_it_was_left(
