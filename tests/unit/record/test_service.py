@@ -134,8 +134,10 @@ async def test_silence_becomes_unknown_and_is_told_once(tmp_path: Path, clock: M
     assert clock.current_time() >= 745
 
 
-@pytest.mark.usefixtures("clock")
-async def test_our_own_absence_is_nobodys_silence(tmp_path: Path) -> None:
+async def test_our_own_absence_is_nobodys_silence(
+    tmp_path: Path,
+    clock: MockClock,  # noqa: ARG001
+) -> None:
     long_ago = judge(MonitorState(), checked(-10_000), monitor().spec, timeout_seconds=10).state
     async with recorder(tmp_path, monitor(schedule=schedule()), states={WEB: long_ago}) as it:
         await trio.sleep(120)
