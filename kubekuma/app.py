@@ -416,6 +416,7 @@ class Program:
         )
         yield from counts(
             checks_skipped=("Checks left out while the last was under way.", load.skipped),
+            status_errors=("Status writes that failed.", self.lanes.errors),
             history_errors=("Commits that failed.", health.errors),
             history_commits=("Commits.", health.commits),
             history_shed=("Heartbeats shed while the database was away.", health.shed),

@@ -31,6 +31,7 @@ class Lanes(Generic[T]):
     """What is to be written: urgent items first and in order, others when their time has come."""
 
     def __init__(self) -> None:
+        self.errors = 0  # writes that failed
         self._urgent: dict[T, None] = {}
         self._later: list[tuple[float, int, T]] = []
         self._due: dict[T, float] = {}
@@ -154,6 +155,7 @@ async def run_publisher(
             try:
                 await write(item)
             except KubeError as error:
+                lanes.errors += 1
                 away = error.retryable
                 if isinstance(error, Refused) and not away:
                     refused(item, error)

@@ -116,6 +116,7 @@ async def test_an_api_server_that_is_away_gets_it_once_it_is_back(
     async with publishing(lanes, write):
         await trio.sleep(600)
     assert [item for _, item in written] == ["web"]
+    assert lanes.errors == len(tries) - 1
     assert len(tries) <= 4 * 13  # each writer tries once in five seconds
 
 
