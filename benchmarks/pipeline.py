@@ -23,12 +23,13 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.request import urlopen
 
@@ -37,7 +38,6 @@ import trio
 import trustme
 
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-CALM_SECONDS = 300
 API = Path(__file__).with_name("embedded_api.py")
 
 
@@ -49,6 +49,7 @@ class Load:
     interval: int
     scheme: str
     window: float
+    settle: int
 
 
 @attrs.frozen(kw_only=True)
@@ -86,6 +87,7 @@ def main() -> None:
         interval=options.interval,
         scheme=options.scheme,
         window=options.window or 2.0 * options.interval + 20,
+        settle=options.settle,
     )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=memory())))
@@ -107,6 +109,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--interval", type=int, default=20)
     parser.add_argument("--scheme", choices=("http", "https"), default="http")
     parser.add_argument("--window", type=float, help="seconds; default: two intervals and a bit")
+    parser.add_argument("--settle", type=int, default=300, help="seconds to wait for quiet at most")
     parser.add_argument("--alone", action="store_true", help="without blackbox_exporter")
     return parser.parse_args()
 
@@ -138,13 +141,13 @@ def kubekuma(load: Load, target: Target, folder: Path) -> Figures:
     with (
         process([sys.executable, str(API), str(folder / "api"), str(manifests)]) as api,
         process(
-            [sys.executable, "-m", "kubekuma", "run", "--log-level", "error"],
+            [sys.executable, "-m", "kubekuma", "run"],
             KUBECONFIG=announced(api),
             LISTEN=f"127.0.0.1:{port}",
             DATABASE_URL=f"sqlite:///{folder}/history.db",
         ) as program,
     ):
-        say_start(port, load, target)
+        say_start(program, load, target)
         return measured("kubekuma", program, load, target, calm=partial(is_calm, port))
 
 
@@ -197,7 +200,7 @@ def measured(
     wait_until_all_seen(target, load, program)
     time.sleep(load.interval)
     # The first status of every object goes out at 20 a second: that belongs to the start.
-    for _ in range(CALM_SECONDS):
+    for _ in range(load.settle):
         if calm():
             break
         time.sleep(1)
@@ -224,17 +227,24 @@ def measured(
     )
 
 
-def say_start(port: int, load: Load, target: Target) -> None:
+def say_start(program: "subprocess.Popen[bytes]", load: Load, target: Target) -> None:
     """Print how long a start takes: until everything is scheduled, and checked once."""
     began = time.time()
-    wait_for_port(port)
-    while f"kubekuma_monitors_watched {load.monitors:.1f}\n" not in scraped(port):
-        time.sleep(0.2)
+    log = follow(program)
+    while b"all monitors are scheduled" not in next(log):
+        pass
     scheduled = time.time() - began
+    Thread(target=deque, args=(log, 0), daemon=True).start()  # read on, so that nothing is stuck
     while len(seen(target)) < load.monitors:
         time.sleep(0.2)
     checked = time.time() - began
     print(f"start: all scheduled after {scheduled:.1f} s, all checked after {checked:.1f} s")
+
+
+def follow(program: "subprocess.Popen[bytes]") -> Iterator[bytes]:
+    """The lines that a program prints."""
+    assert program.stdout is not None  # noqa: S101 - asked for in process()
+    return iter(program.stdout)
 
 
 def is_calm(port: int) -> bool:
@@ -382,7 +392,7 @@ async def ask(plan: Mapping[str, Any]) -> None:
 @contextmanager
 def process(command: list[str], **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that ends with the block."""
-    out = subprocess.PIPE if str(API) in command else None
+    out = subprocess.PIPE if sys.executable in command else None
     with subprocess.Popen(command, env={**os.environ, **environment}, stdout=out) as program:
         try:
             yield program
@@ -396,8 +406,7 @@ def process(command: list[str], **environment: str) -> Iterator["subprocess.Pope
 
 def announced(api: "subprocess.Popen[bytes]") -> str:
     """The kubeconfig that the API prints once it is ready."""
-    assert api.stdout is not None  # noqa: S101 - asked for in process()
-    return api.stdout.readline().decode().strip()
+    return next(follow(api)).decode().strip()
 
 
 def cpu_seconds(pid: int) -> float:

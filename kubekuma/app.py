@@ -284,6 +284,7 @@ class Program:
         }
         await reconcile_settings(SETTINGS_KEY, effects)
         await sources.start(run_reconciler, self.queue, registry)
+        sources.start_soon(self._say_when_all_is_scheduled)
         sources.start_soon(self._drop_vanished)
         sources.start_soon(self._watch_vitals)
         sources.start_soon(self._refresh_uptimes)
@@ -308,6 +309,12 @@ class Program:
         )
 
     # Small tasks of the program's own
+
+    async def _say_when_all_is_scheduled(self) -> None:
+        await self.monitors.listed.wait()
+        while len(self.queue):  # noqa: ASYNC110 - nobody else waits for it, and it is soon over
+            await trio.sleep(0.05)
+        _log.info("all monitors are scheduled", count=len(self.running))
 
     async def _drop_vanished(self) -> None:
         """Find the monitors that were deleted while we were away."""

@@ -98,3 +98,6 @@ async def run_checks(
                 elif key in monitors:
                     under_way.add(key)
                     checks.start_soon(check, key)
+                    # One after the other: tasks that begin together run in an order that trio
+                    # shuffles, and the last of many would be early now and late the next time.
+                    await trio.lowlevel.checkpoint()
