@@ -70,6 +70,7 @@ _log = structlog.get_logger(__name__)
 GRACE_SECONDS: Final = 10.0
 # Without the API server we start with what we knew last.
 LIST_SECONDS: Final = 10.0
+LONGEST_START_SECONDS: Final = 30.0
 UPTIME_EVERY_SECONDS: Final = 5.0
 HEALTH_EVERY_SECONDS: Final = 5.0
 RESULTS_WAITING: Final = 1000
@@ -260,7 +261,6 @@ class Program:
     ) -> None:
         for cache, kind in ((self.settings, SETTINGS), (self.monitors, MONITOR)):
             cache.seed(await self.store.read(cached_documents, kind.name))
-        await sources.start(run_publisher, self.lanes, self.reporter.write)
         await sources.start(run_events, self._events, self._create_event)
         for kind, cache in ((SETTINGS, self.settings), (MONITOR, self.monitors)):
             await sources.start(
@@ -284,7 +284,7 @@ class Program:
         }
         await reconcile_settings(SETTINGS_KEY, effects)
         await sources.start(run_reconciler, self.queue, registry)
-        sources.start_soon(self._say_when_all_is_scheduled)
+        sources.start_soon(self._publish_when_all_is_scheduled)
         sources.start_soon(self._drop_vanished)
         sources.start_soon(self._watch_vitals)
         sources.start_soon(self._refresh_uptimes)
@@ -310,11 +310,14 @@ class Program:
 
     # Small tasks of the program's own
 
-    async def _say_when_all_is_scheduled(self) -> None:
+    async def _publish_when_all_is_scheduled(self) -> None:
+        # Thousands of first statuses would only keep the first checks waiting.
         await self.monitors.listed.wait()
-        while len(self.queue):  # noqa: ASYNC110 - nobody else waits for it, and it is soon over
-            await trio.sleep(0.05)
+        with trio.move_on_after(LONGEST_START_SECONDS):
+            while len(self.queue):  # noqa: ASYNC110 - nobody else waits for it, and it is soon over
+                await trio.sleep(0.05)
         _log.info("all monitors are scheduled", count=len(self.running))
+        await run_publisher(self.lanes, self.reporter.write)
 
     async def _drop_vanished(self) -> None:
         """Find the monitors that were deleted while we were away."""
