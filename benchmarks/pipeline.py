@@ -8,7 +8,7 @@ a new connection. nginx' log says what was checked, and when.
 
 Prints CPU milliseconds a check (user and system time of the process),
 checks done of checks due, deviation from the period, and resident memory.
-Figures of other programs on such a machine: docs/benchmarks.md.
+What came of it: docs/benchmarks.md.
 """
 
 import argparse
