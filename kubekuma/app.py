@@ -90,7 +90,7 @@ class Config:
 
 
 def now() -> datetime:
-    """The wall clock, which this module alone reads."""
+    """The wall clock, for every stage that is handed a time."""
     return datetime.now(UTC)
 
 
