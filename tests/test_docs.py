@@ -83,7 +83,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 def test_the_first_line_of_the_readme_runs_the_samples() -> None:
     start = README.partition("<!-- start -->")[2].partition("<!-- /start -->")[0]
-    assert "kubekuma standalone --manifests manifests/samples" in start
+    assert "kubekuma standalone --manifests manifests/quickstart" in start
 
 
 class NoObjects:

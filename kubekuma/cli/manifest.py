@@ -9,9 +9,10 @@ import attrs
 import yaml
 
 from kubekuma.kit.documents import Document, json_document, yaml_documents
-from kubekuma.model.kinds import KINDS, MONITOR, SETTINGS, kind_named
+from kubekuma.model.kinds import KINDS, MONITOR_SET, kind_named
 from kubekuma.model.meta import GROUP
-from kubekuma.validate.load import load_monitor, load_settings, unknown_fields
+from kubekuma.validate.load import load, unknown_fields
+from kubekuma.validate.monitor_set import item_errors
 from kubekuma.validate.rule import FieldError, Rejected
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
@@ -121,11 +122,11 @@ def _errors(manifest: Manifest) -> Iterator[FieldError]:
         yield FieldError("apiVersion", f"must be {kind.api_version}")
         return
     yield from unknown_fields(kind, value)
-    loaded = load_monitor(value) if kind is MONITOR else load_settings(value)
-    if kind is not MONITOR and kind is not SETTINGS:
-        raise AssertionError(f"no loader for {kind.name}")
+    loaded = load(kind, value)
     if isinstance(loaded, Rejected):
         yield from loaded.errors
+    elif kind is MONITOR_SET:
+        yield from item_errors(loaded)
 
 
 def _unreadable(file: Path, line: int, message: str) -> Finding:

@@ -36,6 +36,7 @@ class Specifics:
     list_type: ListType = "atomic"
     list_keys: tuple[str, ...] = ()
     int_or_string: bool = False
+    partial_of: type | None = None  # any part of an object of this class, as its JSON says it
 
 
 @attrs.frozen(kw_only=True)

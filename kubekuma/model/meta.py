@@ -34,6 +34,7 @@ class ObjectMeta:
     labels: Mapping[str, str] = attrs.field(factory=dict)
     annotations: Mapping[str, str] = attrs.field(factory=dict)
     created_at: datetime | None = None
+    origin: Key | None = None  # the MonitorSet that a monitor is an item of
 
 
 class Truth(StrEnum):
@@ -64,3 +65,20 @@ class SecretKeyRef:
 
     name: str = says("Name of the Secret.", min_length=1, max_length=253)
     key: str = says("Key within the Secret.", min_length=1, max_length=253)
+
+
+@attrs.frozen(kw_only=True)
+class ResourceStatus:
+    """What we say of every resource."""
+
+    observed_generation: int | None = says(
+        "Generation of the spec that the status speaks of.", default=None, low=0
+    )
+    conditions: tuple[Condition, ...] | None = says(
+        "Valid (the spec is right), Reconciled (the program follows it), Ready (both), and what"
+        " else can be said in this form.",
+        default=None,
+        max_items=16,
+        list_type="map",
+        list_keys=("type",),
+    )

@@ -9,7 +9,7 @@ import attrs
 
 from kubekuma.model.criteria import PERCENT, SuccessCriteria
 from kubekuma.model.field import Rule, says, snake_case
-from kubekuma.model.meta import Condition, ObjectMeta
+from kubekuma.model.meta import ObjectMeta, ResourceStatus
 from kubekuma.model.target import AnyTarget, HttpTarget, Target
 
 DAY_SECONDS = 86_400
@@ -370,19 +370,9 @@ class CertificateSummary:
 
 
 @attrs.frozen(kw_only=True)
-class MonitorStatus:
+class MonitorStatus(ResourceStatus):
     """What we say of a monitor."""
 
-    observed_generation: int | None = says(
-        "Generation of the spec that the status speaks of.", default=None, low=0
-    )
-    conditions: tuple[Condition, ...] | None = says(
-        "Valid, Reconciled, Ready and Up.",
-        default=None,
-        max_items=16,
-        list_type="map",
-        list_keys=("type",),
-    )
     verdict: str | None = says(
         "What the target does: pending, up, degraded, down or unknown.", default=None, max_length=16
     )

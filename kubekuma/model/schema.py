@@ -148,6 +148,8 @@ def _field(field: "attrs.Attribute[Any]") -> Schema:
 
 
 def _type(kind: Any, said: Specifics) -> Schema:
+    if said.partial_of is not None:
+        return _partial(structural(said.partial_of))
     if said.int_or_string:
         return _bounded_string({"x-kubernetes-int-or-string": True}, said)
     if kind is Any or kind == (Any | None):
@@ -166,6 +168,23 @@ def _type(kind: Any, said: Specifics) -> Schema:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return {"type": "string", "enum": [each.value for each in kind]}
     return _scalar(kind, said)
+
+
+def _partial(schema: Schema) -> Schema:
+    """Any part of what ``schema`` describes: nothing is required, nothing filled in.
+
+    What must hold between fields can be asked of the whole alone.
+    """
+    left_out = {"required", "default", "x-kubernetes-validations"}
+    part = {name: value for name, value in schema.items() if name not in left_out}
+    if "properties" in schema:
+        part["properties"] = {name: _partial(inner) for name, inner in schema["properties"].items()}
+    if "items" in schema:
+        part["items"] = _partial(schema["items"])
+        # Items are told apart by their keys, which must be there.
+        if keys := schema.get("x-kubernetes-list-map-keys"):
+            part["items"]["required"] = list(keys)
+    return part
 
 
 def _scalar(kind: Any, said: Specifics) -> Schema:

@@ -5,7 +5,7 @@ from enum import StrEnum
 import attrs
 
 from kubekuma.model.field import needed_when, says
-from kubekuma.model.meta import Condition, ObjectMeta, SecretKeyRef
+from kubekuma.model.meta import ObjectMeta, ResourceStatus, SecretKeyRef
 from kubekuma.model.target import Resolver
 
 SETTINGS_NAME = "kubekuma"
@@ -432,16 +432,5 @@ class Settings:
 
 
 @attrs.frozen(kw_only=True)
-class SettingsStatus:
+class SettingsStatus(ResourceStatus):
     """What we say of the settings."""
-
-    observed_generation: int | None = says(
-        "Generation of the spec that the status speaks of.", default=None, low=0
-    )
-    conditions: tuple[Condition, ...] | None = says(
-        "Valid, Reconciled, Ready, SchedulerSaturated and DatabaseHealthy.",
-        default=None,
-        max_items=16,
-        list_type="map",
-        list_keys=("type",),
-    )

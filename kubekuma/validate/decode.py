@@ -116,4 +116,9 @@ def _usual(cls: type) -> Any:
 
 def _is_free(kind: Any) -> bool:
     # Values of any type, and numbers that may come as text, stay as they are.
-    return kind is Any or kind in ((Any | None), (int | str), (int | str | None))
+    return kind is Any or kind in (
+        (Any | None),
+        (int | str),
+        (int | str | None),
+        Mapping[str, Any],
+    )

@@ -1,53 +1,59 @@
 """A raw document to a resource, or to all of its errors.
 
-Three layers, each a pure function: metadata, schema, semantics. The third
+Three layers, each a pure function: metadata, schema, semantics (``rules``). The third
 looks at a decoded resource, as far as the others leave something to decode.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias
 
 from kubekuma.kit import structural
-from kubekuma.model.kinds import MONITOR, SETTINGS, Kind
+from kubekuma.model.kinds import MONITOR, MONITOR_SET, SETTINGS, Kind
 from kubekuma.model.meta import Key, ObjectMeta
-from kubekuma.model.monitor import Monitor, MonitorSpec
-from kubekuma.model.schema import resource
-from kubekuma.model.settings import Settings, SettingsSpec
+from kubekuma.model.monitor import Monitor
+from kubekuma.model.schema import resource as resource_schema
+from kubekuma.model.settings import Settings
 from kubekuma.validate import text
 from kubekuma.validate.decode import decoded, parsed_timestamp
-from kubekuma.validate.monitor import monitor_rules
 from kubekuma.validate.rule import FieldError, Rejected
-from kubekuma.validate.settings import settings_rules
+from kubekuma.validate.rules import RULES
 
 Document: TypeAlias = Mapping[str, Any]
-T = TypeVar("T")
+
+_IN_ITEM: Final = re.compile(r"spec\.items\[\d+\]\.spec")
+
+
+def load(kind: Kind, document: Document) -> Any:
+    """The resource of ``kind`` that ``document`` describes, or Rejected with all that is wrong."""
+    meta, errors = _front(kind, document)
+    if kind is MONITOR_SET:
+        # One bad item leaves the others running: items are looked at one by one.
+        errors = tuple(error for error in errors if not _IN_ITEM.match(error.path))
+    spec = _spec(kind, document, errors)
+    if spec is None:
+        return Rejected(meta=meta, errors=errors)
+    resource = kind.resource(meta=meta, spec=spec)
+    wrong = _more(errors, RULES[kind.name](resource))
+    return Rejected(meta=meta, errors=wrong) if wrong else resource
 
 
 def load_monitor(document: Document) -> Monitor | Rejected:
     """The Monitor that ``document`` describes."""
-    meta, errors = _front(MONITOR, document)
-    spec = _spec(MONITOR, document, MonitorSpec, errors)
-    if spec is None:
-        return Rejected(meta=meta, errors=errors)
-    monitor = Monitor(meta=meta, spec=spec)
-    wrong = _more(errors, monitor_rules(monitor))
-    return Rejected(meta=meta, errors=wrong) if wrong else monitor
+    loaded: Monitor | Rejected = load(MONITOR, document)
+    return loaded
 
 
 def load_settings(document: Document) -> Settings | Rejected:
     """The KubeKumaSettings that ``document`` describes."""
-    meta, errors = _front(SETTINGS, document)
-    spec = _spec(SETTINGS, document, SettingsSpec, errors)
-    if spec is None:
-        return Rejected(meta=meta, errors=errors)
-    wrong = _more(errors, settings_rules(spec))
-    return Rejected(meta=meta, errors=wrong) if wrong else Settings(meta=meta, spec=spec)
+    loaded: Settings | Rejected = load(SETTINGS, document)
+    return loaded
 
 
 def unknown_fields(kind: Kind, document: Document) -> Iterator[FieldError]:
     """Fields that nobody knows: mistakes in a manifest, but not in an object of a newer server."""
-    _, unknown = structural.pruned(resource(kind), dict(document))
+    _, unknown = structural.pruned(resource_schema(kind), dict(document))
     return (FieldError(path, "is not a known field") for path in unknown)
 
 
@@ -69,7 +75,7 @@ def meta_of(document: Document) -> ObjectMeta:
 def _front(kind: Kind, document: Document) -> tuple[ObjectMeta, tuple[FieldError, ...]]:
     meta = meta_of(document)
     # Never trust that an API server has the schema that this program has.
-    found = structural.problems(resource(kind), dict(document))
+    found = structural.problems(resource_schema(kind), dict(document))
     wrong = (FieldError(each.path, _told(each)) for each in found)
     return meta, (*_metadata(kind, meta), *wrong)
 
@@ -87,10 +93,11 @@ def _metadata(kind: Kind, meta: ObjectMeta) -> Iterator[FieldError]:
             yield FieldError("metadata.namespace", error.message)
 
 
-def _spec(kind: Kind, document: Document, cls: type[T], errors: tuple[FieldError, ...]) -> T | None:
+def _spec(kind: Kind, document: Document, errors: tuple[FieldError, ...]) -> Any:
     # A manifest has no defaults yet, and an API server with an older schema knows fewer.
     try:
-        return decoded(structural.with_defaults(resource(kind), dict(document))["spec"], cls)
+        whole = structural.with_defaults(resource_schema(kind), dict(document))
+        return decoded(whole["spec"], kind.spec)
     except (KeyError, TypeError, ValueError, AttributeError):
         # What is out of bounds can still be looked at by the rules; what has no form cannot.
         if not errors:

@@ -79,6 +79,11 @@ def each(rule: Rule[T]) -> Rule[Iterable[T]]:
     return lifted
 
 
+def below(path: str, error: FieldError) -> FieldError:
+    """``error`` of a part, told of the whole that has it at ``path``."""
+    return FieldError(joined(path, error.path), error.message)
+
+
 def joined(path: str, below: str) -> str:
     """The path of a field below another one."""
     if not path or not below:

@@ -6,8 +6,8 @@ from typing import Any
 from kubekuma.model.settings import SettingsSpec
 from kubekuma.model.target import Resolver
 from kubekuma.validate import text
+from kubekuma.validate.classes import resolver
 from kubekuma.validate.declared import declared
-from kubekuma.validate.monitor import resolver
 from kubekuma.validate.rule import FieldError, Rule, at, each, every, joined, must
 
 _scheduler: Rule[Any] = every(

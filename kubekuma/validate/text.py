@@ -5,13 +5,15 @@ What a checker can work with is decided once, by ``kit``: these rules only ask.
 
 import ipaddress
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Final
+from zoneinfo import available_timezones
 
 from kubekuma.kit.http_headers import OF_THE_CLIENT, is_header_value
 from kubekuma.kit.json_path import compile_path
 from kubekuma.kit.pattern import occurs
 from kubekuma.kit.pattern import pattern as compile_pattern
+from kubekuma.kit.recurrence import parse_rule
 from kubekuma.kit.url import WEBSOCKET, parse_host, parse_url
 from kubekuma.validate.rule import FieldError, Rule
 
@@ -35,6 +37,7 @@ def accepted_by(parse: Callable[[str], object]) -> Rule[str]:
 pattern: Final = accepted_by(compile_pattern)
 json_path: Final = accepted_by(compile_path)
 url: Final = accepted_by(parse_url)
+recurrence: Final = accepted_by(parse_rule)
 websocket_url: Final = accepted_by(partial(parse_url, schemes=WEBSOCKET))
 
 
@@ -53,6 +56,19 @@ def address(text: str) -> tuple[FieldError, ...]:
     except ValueError:
         return (FieldError("", "must be an address, such as 192.0.2.53 or 2001:db8::53"),)
     return ()
+
+
+def time_zone(text: str) -> tuple[FieldError, ...]:
+    """``text`` names a time zone of the IANA database."""
+    # Names become paths: only what the database lists may be asked for.
+    if text in _zones():
+        return ()
+    return (FieldError("", "must be an IANA time zone, such as Europe/Berlin or UTC"),)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def header_name(text: str) -> tuple[FieldError, ...]:

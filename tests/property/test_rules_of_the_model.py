@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.classes import classes_of
+from support.classes import all_classes
 from support.json_values import fitting
 
 from kubekuma.kit.structural import Problem, with_defaults
@@ -13,12 +13,11 @@ from kubekuma.model.field import json_name, rules_of
 from kubekuma.model.kinds import KINDS
 from kubekuma.model.monitor import MonitorSpec, MonitorType
 from kubekuma.model.schema import fields_of, resource, structural
-from kubekuma.model.settings import SettingsSpec
 from kubekuma.standalone.rules import broken_rules, compile_rules, rule_problems
 from kubekuma.validate.decode import decoded
 
 RULED = sorted(
-    (each for each in classes_of(MonitorSpec) | classes_of(SettingsSpec) if rules_of(each)),
+    (each for each in all_classes() if rules_of(each)),
     key=lambda each: each.__name__,
 )
 
@@ -96,16 +95,13 @@ monitor_specs = st.sampled_from(MonitorType).flatmap(specs_of)
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_rule_is_cel(kind: Any) -> None:
-    count = 0
     waiting = [(resource(kind), kind.name)]
     while waiting:
         schema, path = waiting.pop()
         assert list(rule_problems(schema, path)) == []
-        count += len(schema.get("x-kubernetes-validations", ()))
         waiting += [(part, f"{path}.{name}") for name, part in schema.get("properties", {}).items()]
         if isinstance(schema.get("items"), dict):
             waiting.append((schema["items"], f"{path}[]"))
-    assert count > 1
 
 
 def test_what_cel_cannot_see_is_asked_in_python_alone() -> None:

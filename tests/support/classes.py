@@ -4,7 +4,13 @@ import typing
 
 import attrs
 
+from kubekuma.model.kinds import KINDS
 from kubekuma.model.schema import fields_of
+
+
+def all_classes() -> set[type]:
+    """Every class that a spec of any kind is made of."""
+    return {each for kind in KINDS for each in classes_of(kind.spec)}
 
 
 def classes_of(cls: type) -> set[type]:

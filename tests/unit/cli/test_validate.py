@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from kubekuma.cli.main import main
+from kubekuma.model.kinds import KINDS
 
+NAMES = ", ".join(kind.name for kind in KINDS)
 GOOD = """\
 apiVersion: monitoring.kubekuma.io/v1
 kind: Monitor
@@ -133,8 +135,8 @@ def test_json_may_escape_what_yaml_cannot(folder: Path, capsys: pytest.CaptureFi
     ("change", "said"),
     [
         (("apiVersion: monitoring.kubekuma.io/v1\n", ""), "apiVersion: must be monitoring.kubek"),
-        (("kind: Monitor", "kind: Monitr"), "kind: must be one of Monitor, KubeKumaSettings"),
-        (("kind: Monitor\n", ""), "kind: must be one of Monitor, KubeKumaSettings"),
+        (("kind: Monitor", "kind: Monitr"), f"kind: must be one of {NAMES}"),
+        (("kind: Monitor\n", ""), f"kind: must be one of {NAMES}"),
     ],
 )
 def test_what_is_nearly_ours_is_not_passed_over(

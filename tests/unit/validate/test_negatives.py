@@ -6,21 +6,21 @@ from typing import Any
 
 import attrs
 import pytest
-from support.classes import classes_of
+from support.classes import all_classes
 
 from kubekuma.cli.manifest import findings, read_file
 from kubekuma.kit.documents import yaml_documents
 from kubekuma.kit.http_headers import OF_THE_CLIENT
 from kubekuma.kit.structural import problems, with_defaults
 from kubekuma.model.field import Rule, rules_of
-from kubekuma.model.kinds import KINDS, kind_named
+from kubekuma.model.kinds import KINDS, PROVIDER, kind_named
 from kubekuma.model.monitor import MonitorSpec, MonitorType
+from kubekuma.model.provider import ProviderSpec, ProviderType
 from kubekuma.model.schema import resource
-from kubekuma.model.settings import SettingsSpec
+from kubekuma.validate.classes import BY_CLASS
 from kubekuma.validate.declared import parts_of
 from kubekuma.validate.decode import decoded
-from kubekuma.validate.load import load_monitor
-from kubekuma.validate.monitor import BY_CLASS
+from kubekuma.validate.load import load, load_monitor
 from kubekuma.validate.rule import Rejected
 
 FOLDER = Path(__file__).parents[2] / "golden/invalid"
@@ -79,7 +79,7 @@ def test_every_declared_rule_has_a_negative() -> None:
     }
     wanted = {
         rule.message
-        for cls in classes_of(MonitorSpec) | classes_of(SettingsSpec)
+        for cls in all_classes()
         for rule in rules_of(cls)
         if not is_for_one_type(cls, rule)
     }
@@ -88,8 +88,9 @@ def test_every_declared_rule_has_a_negative() -> None:
 
 
 def is_for_one_type(cls: type, rule: Rule) -> bool:
-    """Whether it is one of the many that ask for a type's own target."""
-    return cls is MonitorSpec and rule.field_path == "target" and "because type is" in rule.message
+    """Whether it is one of the many that ask for a type's own target or config."""
+    ours = rule.field_path == {MonitorSpec: "target", ProviderSpec: "config"}.get(cls)
+    return ours and "because type is" in rule.message
 
 
 @pytest.mark.parametrize("kind", MonitorType)
@@ -107,12 +108,27 @@ def test_every_type_asks_for_its_own_target(kind: MonitorType) -> None:
     assert said == [f"spec.target: must have {kind.target_field}, because type is {kind}"]
 
 
+@pytest.mark.parametrize("kind", ProviderType)
+def test_every_provider_asks_for_its_own_config(kind: ProviderType) -> None:
+    other = ProviderType.WEBHOOK if kind is not ProviderType.WEBHOOK else ProviderType.MSTEAMS
+    config = {"url": "https://a.example/"} if other is ProviderType.WEBHOOK else hook()
+    spec = {"type": kind.value, "config": {other.value: config}}
+    loaded = load(PROVIDER, {"metadata": {"name": "chat"}, "spec": spec})
+    assert isinstance(loaded, Rejected)
+    said = [str(error) for error in loaded.errors]
+    assert said == [f"spec.config: must have {kind}, because type is {kind}"]
+
+
+def hook() -> dict[str, Any]:
+    return {"webhookUrlSecretRef": {"name": "chat", "key": "url"}}
+
+
 def test_every_header_of_the_client_has_a_negative() -> None:
     assert {f"header-{name}" for name in OF_THE_CLIENT} <= {file.stem for file in FILES}
 
 
 def test_classes_are_found_through_lists_and_unions() -> None:
-    found = classes_of(MonitorSpec) | classes_of(SettingsSpec)
+    found = all_classes()
     assert all(attrs.has(each) for each in found)
     assert {each.spec for each in KINDS} < found
     assert set(BY_CLASS) <= found | {base for each in found for base in each.__mro__}
