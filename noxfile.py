@@ -51,7 +51,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def cluster(session: nox.Session) -> None:
-    """Run what speaks to a Kubernetes API with a real kubectl."""
+    """Run what speaks to a Kubernetes API with a real kubectl.
+
+    To the embedded one; to the real machinery, which is built once if there is Go; and to a cluster
+    of yours if KUBEKUMA_TESTS_KUBECONFIG leads to one.
+    """
     install(session, "test")
     session.run("pytest", "-n", "2", "-m", "cluster", *session.posargs)
 
@@ -61,7 +65,7 @@ def docs(session: nox.Session) -> None:
     """Check that generated files are current and that the docs name what there is."""
     install(session, "test")
     session.run("kubekuma", "schema", "--check")
-    session.run("kubekuma", "validate", "manifests/samples")
+    session.run("kubekuma", "validate", "manifests")
     session.run("pytest", "-q", "tests/test_docs.py")
 
 

@@ -5,12 +5,15 @@ the outside in:
 
 server       the service: storage, certificates, HTTP and manifests, joined
 credentials  token, certificates, kubeconfig
-http         ASGI: who is there, requests in, answers out
+http         ASGI: who is there, what they may do, requests in, answers out
+users        whose token it is; actions: what a request wants to do
+access       whether it is allowed, by what is stored; rbac: how roles are read; policy: the first
 routes       which verb a request means; about: version, discovery, openapi
 requests     what a request says (protobuf: of typed clients); views, table: how answers look
 watch        what there is, then what happens
 api          create, replace, patch, apply; deletion; listing: pages and selectors
-admission    decode strictly, prune, default, validate; rules (CEL), events, contents, definitions
+admission    decode strictly, prune, default, validate; metadata, rules (CEL), events, contents,
+             definitions
 apply        server-side apply; fields: who owns what; patches: the other kinds of patch
 objects      objects as resources show them, and as they are kept; catalog: what is served
 store        memory in front, one writer behind; feed: the past and its followers; database: SQLite

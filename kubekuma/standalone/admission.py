@@ -1,8 +1,9 @@
 """What a value must be to be stored: decoded strictly, pruned, defaulted, valid."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import attrs
 import re2
 
 from kubekuma.kit.structural import Problem, problems, pruned, with_defaults
@@ -10,6 +11,7 @@ from kubekuma.standalone.contents import SECRETS, content_problems, with_string_
 from kubekuma.standalone.definitions import definition_problems
 from kubekuma.standalone.errors import bad_request, invalid
 from kubekuma.standalone.events import event_problems
+from kubekuma.standalone.metadata import finalizer_warnings, metadata_problems
 from kubekuma.standalone.resources import Object, Resource
 from kubekuma.standalone.rules import broken_rules
 
@@ -50,17 +52,21 @@ _METADATA: Final = {
     },
 }
 _STEP: Final = re2.compile(r"[^.\[\]]+")
-_NAME: Final = re2.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-_NAME_RULE: Final = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
-    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-    r"for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+# What keeps rules from being asked: they might not fit such values.
+_BLOCKING: Final = frozenset(
+    {
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    }
 )
-_LABEL: Final = re2.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
-_LABEL_RULE: Final = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
-    "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
-    "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+_UNASKED: Final = Problem(
+    "<nil>",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation",
+    "FieldValueInvalid",
 )
 
 
@@ -72,15 +78,7 @@ def decoded_object(
     ``twice`` are fields that the body gave twice; ``validation`` is the
     request's fieldValidation: Strict refuses what Warn warns of.
     """
-    if not isinstance(value, dict):
-        raise bad_request("the body of the request must be an object")
-    given = value.get("apiVersion", resource.api_version), value.get("kind", resource.kind)
-    if given != (resource.api_version, resource.kind):
-        message = (
-            f"the API version and kind in the data ({given[0]}, {given[1]}) do not match the "
-            f"expected ones ({resource.api_version}, {resource.kind})"
-        )
-        raise bad_request(message)
+    _check_kind(resource, value)
     metadata = value.get("metadata") or {}
     wrong = next(problems(_METADATA, metadata, "metadata"), None)
     if wrong is not None:
@@ -100,7 +98,32 @@ def decoded_object(
         **value,
         "metadata": present,
     }
-    return decoded, errors if validation == "Warn" else ()
+    warnings = finalizer_warnings(present)
+    return decoded, (*(errors if validation == "Warn" else ()), *warnings)
+
+
+def _check_kind(resource: Resource, value: Any) -> None:
+    if not isinstance(value, dict):
+        raise bad_request("the body of the request must be an object")
+    # Built-in kinds are known by their path.
+    default = ("", "") if resource.custom else (resource.api_version, resource.kind)
+    api_version, kind = value.get("apiVersion") or default[0], value.get("kind") or default[1]
+    if not kind or not isinstance(kind, str):
+        why = "Object 'Kind' is missing"
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind}): {why}"
+        )
+    if api_version != resource.api_version:
+        raise bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+    if kind != resource.kind:
+        problem = Problem(
+            "kind", f'Invalid value: "{kind}": must be {resource.kind}', "FieldValueInvalid"
+        )
+        name = (value.get("metadata") or {}).get("name", "")
+        raise invalid(attrs.evolve(resource, kind=kind), name, [problem])
 
 
 def _not_handled(resource: Resource, why: str) -> str:
@@ -108,19 +131,25 @@ def _not_handled(resource: Resource, why: str) -> str:
     return f'{kind} in version "{version}" cannot be handled as a {kind}: {why}'
 
 
+def defaulted(resource: Resource, value: Object) -> Object:
+    """``value`` with what is not in it and has a default."""
+    complete: Object = with_defaults(resource.schema, value)
+    return with_string_data(complete) if resource.storage == SECRETS else complete
+
+
 def admitted(resource: Resource, value: Object, old: Object | None) -> Object:
     """``value`` with defaults. Refused, with all causes, if it breaks a rule of its kind."""
-    complete: Object = with_defaults(resource.schema, value)
-    if resource.storage == SECRETS:
-        complete = with_string_data(complete)
-    found = [*_metadata_problems(complete["metadata"])]
+    complete: Object = defaulted(resource, value)
+    former = old["metadata"] if old is not None else None
+    found = [*metadata_problems(resource, complete["metadata"], former)]
     found.extend(
         each
         for each in problems(resource.schema, complete)
         if old is None or not _is_unchanged(each.path, complete, old)
     )
-    if not found and resource.rules is not None:
-        found.extend(broken_rules(resource.rules, complete, old))
+    if resource.rules is not None:
+        is_blocked = any(each.reason in _BLOCKING for each in found)
+        found.extend([_UNASKED] if is_blocked else broken_rules(resource.rules, complete, old))
     if not found:
         found.extend(_problems_of_kind(resource, complete, old))
     if found:
@@ -158,23 +187,3 @@ def _problems_of_kind(resource: Resource, value: Object, old: Object | None) -> 
             return content_problems(value, old)
         case _:
             return ()
-
-
-def _metadata_problems(metadata: Object) -> Iterator[Problem]:
-    name = metadata.get("name", "")
-    if not name:
-        message = "Required value: name or generateName is required"
-        yield Problem("metadata.name", message, "FieldValueRequired")
-    elif len(name) > 253:
-        message = f'Invalid value: "{name}": must be no more than 253 characters'
-        yield Problem("metadata.name", message, "FieldValueInvalid")
-    elif not _NAME.match(name):
-        message = f'Invalid value: "{name}": {_NAME_RULE}'
-        yield Problem("metadata.name", message, "FieldValueInvalid")
-    for text in (metadata.get("labels") or {}).values():
-        if len(text) > 63:
-            message = f'Invalid value: "{text}": must be no more than 63 characters'
-            yield Problem("metadata.labels", message, "FieldValueInvalid")
-        if not _LABEL.match(text):
-            message = f'Invalid value: "{text}": {_LABEL_RULE}'
-            yield Problem("metadata.labels", message, "FieldValueInvalid")

@@ -6,14 +6,14 @@ nothing awaits, so that no write is decided on anything but the latest state.
 
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import attrs
 
 from kubekuma.kit.structural import Problem
-from kubekuma.standalone.admission import decoded_object
+from kubekuma.standalone.admission import decoded_object, defaulted
 from kubekuma.standalone.apply import apply, apply_conflict, updated
 from kubekuma.standalone.catalog import Catalog
 from kubekuma.standalone.deletion import Deleted, delete
@@ -25,9 +25,16 @@ from kubekuma.standalone.errors import (
     namespace_not_found,
     namespace_terminating,
     not_found,
+    unconditional,
 )
 from kubekuma.standalone.feed import Key
-from kubekuma.standalone.fields import Manager, managers_of, with_metadata
+from kubekuma.standalone.fields import (
+    ALWAYS,
+    ALWAYS_IN_BUILTINS,
+    Manager,
+    managers_of,
+    with_metadata,
+)
 from kubekuma.standalone.last_applied import KUBECTL, last_applied_fields
 from kubekuma.standalone.namespaces import is_terminating, new_namespace
 from kubekuma.standalone.objects import Objects
@@ -79,7 +86,7 @@ class Api:
         self, resource: Resource, namespace: str, body: Any, options: Options
     ) -> Written:
         """Store a new object."""
-        value, warnings = self._decoded(resource, namespace, body, options)
+        value, warnings = self._complete(resource, namespace, body, options)
         value = _named(value)
         name = str(value["metadata"].get("name", ""))
         if value["metadata"].get("resourceVersion"):
@@ -89,7 +96,7 @@ class Api:
             raise already_exists(resource, name)
         value = self._new(resource, key, value)
         updater = _manager(resource, options, "Update")
-        owners = updated(with_metadata(resource.schema), {}, value, (), updater)
+        owners = _updated(resource, {}, value, (), updater)
         data = await self.objects.write(
             resource, key, value, owners, before=None, dry_run=options.dry_run
         )
@@ -99,14 +106,12 @@ class Api:
         self, resource: Resource, key: Key, body: Any, options: Options, *, subresource: str = ""
     ) -> Written:
         """Put ``body`` in the place of the object that the client has seen."""
-        value, warnings = self._decoded(resource, key.namespace, body, options)
+        value, warnings = self._complete(resource, key.namespace, body, options)
         _check_name(key, value)
         before = self.objects.latest(resource, key)
         is_conditional = bool(value["metadata"].get("resourceVersion"))
         if not is_conditional and (resource.custom or resource.plural == "leases"):
-            message = "Invalid value: 0x0: must be specified for an update"
-            problem = Problem("metadata.resourceVersion", message, "FieldValueInvalid")
-            raise invalid(resource, key.name, [problem])
+            raise unconditional(resource, key.name)
         data = await self._update(
             resource, key, value, before=before, options=options, subresource=subresource
         )
@@ -117,8 +122,9 @@ class Api:
     ) -> Written:
         """Store what ``edit`` makes of the latest object."""
         before = self.objects.latest(resource, key)
-        value, warnings = self._decoded(resource, key.namespace, edit(before), options)
+        value, warnings = self._complete(resource, key.namespace, edit(before), options)
         _check_name(key, value)
+        _check_unchanged(resource, key, before, value)
         data = await self._update(
             resource, key, value, before=before, options=options, subresource=subresource
         )
@@ -182,6 +188,13 @@ class Api:
             raise bad_request(f"{message}the request")
         return value, warnings
 
+    def _complete(
+        self, resource: Resource, namespace: str, body: Any, options: Options
+    ) -> tuple[Object, tuple[str, ...]]:
+        # Who writes an object as a whole also owns what is defaulted; who applies one does not.
+        value, warnings = self._decoded(resource, namespace, body, options)
+        return defaulted(resource, value), warnings
+
     def _new(self, resource: Resource, key: Key, value: Object) -> Object:
         if resource.namespaced:
             self._check_namespace(resource, key)
@@ -206,7 +219,7 @@ class Api:
         owners = owners_before(before, value)
         value = successor(resource, before, value, subresource)
         updater = _manager(resource, options, "Update", subresource)
-        owners = updated(with_metadata(resource.schema), before, value, owners, updater)
+        owners = _updated(resource, before, value, owners, updater)
         return await self.objects.write(
             resource, key, value, owners, before=before, dry_run=options.dry_run
         )
@@ -232,6 +245,20 @@ def _check_name(key: Key, value: Object) -> None:
     if name != key.name:
         message = f"the name of the object ({name}) does not match the name on the URL ({key.name})"
         raise bad_request(message)
+
+
+def _check_unchanged(resource: Resource, key: Key, before: Object, value: Object) -> None:
+    uid = value["metadata"].get("uid")
+    if uid != before["metadata"]["uid"]:
+        message = f'Invalid value: "{uid or ""}": field is immutable'
+        raise invalid(resource, key.name, [Problem("metadata.uid", message, "FieldValueInvalid")])
+
+
+def _updated(
+    resource: Resource, old: Object, new: Object, owners: Sequence[Manager], updater: Manager
+) -> tuple[Manager, ...]:
+    always = ALWAYS if resource.custom else ALWAYS_IN_BUILTINS
+    return updated(with_metadata(resource.schema), old, new, owners, updater, always=always)
 
 
 def _manager(

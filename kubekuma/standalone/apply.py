@@ -13,10 +13,13 @@ import attrs
 from kubekuma.kit.structural import Schema
 from kubekuma.standalone.errors import ApiError
 from kubekuma.standalone.fields import (
+    ALWAYS,
     METADATA,
+    FieldSet,
     Manager,
     Path,
     changed_fields,
+    containers,
     dotted,
     fields_of,
     item_step,
@@ -90,11 +93,21 @@ def apply(
 
 
 def updated(
-    schema: Schema, old: Object, new: Object, managers: Sequence[Manager], updater: Manager
+    schema: Schema,
+    old: Object,
+    new: Object,
+    managers: Sequence[Manager],
+    updater: Manager,
+    *,
+    always: FieldSet = ALWAYS,
 ) -> tuple[Manager, ...]:
-    """The owners after an ordinary write by ``updater``: who changes a field takes it."""
+    """The owners after an ordinary write by ``updater``: who changes a field takes it.
+
+    So it is with containers that it makes, if they are not in ``always``.
+    """
     before, after = leaves(schema, old), leaves(schema, new)
     changed = changed_fields(before, after)
+    changed |= containers(schema, new, always) - containers(schema, old, always) - before.keys()
     gone = before.keys() - after.keys()
     if not changed and not gone:
         return tuple(managers)
@@ -110,7 +123,7 @@ def _tidy(managers: Iterable[Manager], left: Iterable[Path]) -> tuple[Manager, .
     # Who owns an empty container owns it also when others have put something into it.
     present = {path[:length] for path in left for length in range(1, len(path) + 1)}
     kept = (attrs.evolve(each, fields=each.fields & present) for each in managers)
-    return tuple(each for each in kept if each.fields or each.operation == "Apply")
+    return tuple(each for each in kept if each.fields)
 
 
 def apply_conflict(conflicts: Sequence[Conflict]) -> ApiError:
@@ -140,8 +153,6 @@ def _owner(manager: Manager) -> str:
         parts.append(f'with subresource "{manager.subresource}"')
     if manager.operation == "Update":
         parts.append(f"using {manager.api_version}")
-    if manager.operation == "Update" and manager.time:
-        parts.append(f"at {manager.time}")
     return " ".join(parts)
 
 

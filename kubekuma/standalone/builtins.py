@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kubekuma.standalone.policy import RBAC
 from kubekuma.standalone.resources import CRDS, VERBS, Column, Resource
 
 _TEXT: Final = {"type": "string"}
@@ -46,7 +47,37 @@ _WORKLOAD: Final = _struct(
     spec={**_FREE, "properties": {"template": _TEMPLATE}}, status=_CONDITIONED
 )
 
+_LIST: Final = {"type": "array", "items": _TEXT}
+_RULES: Final = {
+    "type": "array",
+    "nullable": True,
+    "items": {
+        **_struct(
+            apiGroups=_LIST,
+            resources=_LIST,
+            resourceNames=_LIST,
+            nonResourceURLs=_LIST,
+            verbs=_LIST,
+        ),
+        "required": ["verbs"],
+    },
+}
+_SUBJECT: Final = {
+    **_struct(apiGroup=_TEXT, kind=_TEXT, name=_TEXT, namespace=_TEXT),
+    "required": ["kind", "name"],
+}
+_BINDING: Final = {
+    **_struct(
+        roleRef={
+            **_struct(apiGroup=_TEXT, kind={**_TEXT, "enum": ["Role", "ClusterRole"]}, name=_TEXT),
+            "required": ["kind", "name"],
+        },
+        subjects={"type": "array", "nullable": True, "items": _SUBJECT},
+    ),
+    "required": ["roleRef"],
+}
 _AGE: Final = Column("Age", "date", ".metadata.creationTimestamp")
+_CREATED: Final = Column("Created At", "string", ".metadata.creationTimestamp")
 
 
 def _resource(api_version: str, kind: str, plural: str, schema: Any, **more: Any) -> Resource:
@@ -240,9 +271,19 @@ BUILTINS: Final = (
                             "type": "array",
                             "minItems": 1,
                             "items": {
-                                **_FREE,
+                                "type": "object",
                                 "required": ["name", "served", "storage", "schema"],
-                                "properties": {"name": _TEXT},
+                                "properties": {
+                                    "name": _TEXT,
+                                    "served": {"type": "boolean"},
+                                    "storage": {"type": "boolean"},
+                                    "deprecated": {"type": "boolean"},
+                                    "deprecationWarning": _TEXT,
+                                    "schema": _struct(openAPIV3Schema=_FREE),
+                                    "subresources": _FREE,
+                                    "additionalPrinterColumns": {"type": "array", "items": _FREE},
+                                    "selectableFields": {"type": "array", "items": _FREE},
+                                },
                             },
                         },
                     },
@@ -253,7 +294,7 @@ BUILTINS: Final = (
         namespaced=False,
         has_status=True,
         short_names=("crd", "crds"),
-        columns=(Column("Created At", "string", ".metadata.creationTimestamp"),),
+        columns=(_CREATED,),
         storage=CRDS,
     ),
     *(
@@ -284,11 +325,47 @@ BUILTINS: Final = (
     ),
     _resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", _FREE),
     _resource(
-        "authorization.k8s.io/v1",
-        "SelfSubjectAccessReview",
-        "selfsubjectaccessreviews",
-        _struct(spec=_FREE, status=_FREE),
-        namespaced=False,
-        verbs=("create",),
+        "networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", _FREE, short_names=("netpol",)
+    ),
+    _resource(
+        "policy/v1",
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+        _struct(spec=_FREE, status=_CONDITIONED),
+        has_status=True,
+        short_names=("pdb",),
+    ),
+    *(
+        _resource(
+            f"{RBAC}/v1",
+            f"{scope}Role",
+            f"{scope.lower()}roles",
+            _struct(rules=_RULES, **more),
+            namespaced=not scope,
+            columns=(_CREATED,),
+        )
+        for scope, more in (("", {}), ("Cluster", {"aggregationRule": _FREE}))
+    ),
+    *(
+        _resource(
+            f"{RBAC}/v1",
+            f"{scope}RoleBinding",
+            f"{scope.lower()}rolebindings",
+            _BINDING,
+            namespaced=not scope,
+            columns=(Column("Role", "string", ".roleRef.name"), _AGE),
+        )
+        for scope in ("", "Cluster")
+    ),
+    *(
+        _resource(
+            "authorization.k8s.io/v1",
+            kind,
+            f"{kind.lower()}s",
+            _struct(spec=_FREE, status=_FREE),
+            namespaced=False,
+            verbs=("create",),
+        )
+        for kind in ("SelfSubjectAccessReview", "SelfSubjectRulesReview")
     ),
 )

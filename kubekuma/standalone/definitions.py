@@ -4,10 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from kubekuma.kit.structural import Problem, Schema
+import re2
+
+from kubekuma.kit.structural import Problem, Schema, problems
 from kubekuma.standalone.resources import Column, Object, Resource
 from kubekuma.standalone.rules import compile_rules, rule_problems
 
+_TYPELESS: Final = ("x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields")
 _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 
 
@@ -37,6 +40,7 @@ def custom_resources(crd: Object) -> Iterator[Resource]:
             ),
             storage=f"{names['plural']}.{spec['group']}",
             storage_version=_storage_version(spec["versions"]),
+            since=int(crd["metadata"].get("resourceVersion") or 0),
             rules=compile_rules(schema),
         )
 
@@ -76,10 +80,7 @@ def definition_problems(crd: Object) -> Iterator[Problem]:
         found = [
             problem
             for index, version in enumerate(spec["versions"])
-            for problem in _schema_problems(
-                version["schema"].get("openAPIV3Schema", {}),
-                f"spec.versions[{index}].schema.openAPIV3Schema",
-            )
+            for problem in _version_problems(version, _schema_path(spec, index))
         ]
         if not found:
             list(custom_resources(crd))
@@ -87,6 +88,26 @@ def definition_problems(crd: Object) -> Iterator[Problem]:
         message = f'Invalid value: "array": cannot be understood: {error!r}'
         found = [Problem("spec.versions", message, "FieldValueInvalid")]
     yield from found
+
+
+def _schema_path(spec: Mapping[str, Any], index: int) -> str:
+    # kube-apiserver joins the schemas of all versions into one if they are alike.
+    versions = spec["versions"]
+    if all(each.get("schema") == versions[0].get("schema") for each in versions):
+        return "spec.validation.openAPIV3Schema"
+    return f"spec.versions[{index}].schema.openAPIV3Schema"
+
+
+def _version_problems(version: Mapping[str, Any], path: str) -> Iterator[Problem]:
+    schema = version["schema"].get("openAPIV3Schema")
+    if schema is None:
+        where = "spec.versions[0].schema.openAPIV3Schema"
+        yield Problem(where, "Required value", "FieldValueRequired")
+        return
+    if not schema.get("type"):
+        message = "Required value: must not be empty at the root"
+        yield Problem(f"{path}.type", message, "FieldValueRequired")
+    yield from _schema_problems(schema, path)
 
 
 def _storage_version(versions: Sequence[Mapping[str, Any]]) -> str:
@@ -99,12 +120,54 @@ def _schema_problems(schema: Schema, path: str) -> Iterator[Problem]:
         listed = ", ".join(f'"{each}"' for each in _TYPES)
         message = f'Unsupported value: "{kind}": supported values: {listed}'
         yield Problem(f"{path}.type", message, "FieldValueNotSupported")
+        return
+    yield from _pattern_problems(schema, path)
+    if schema.get("default") is not None:
+        for each in problems(schema, schema["default"]):
+            where = f"{path}.default" + (f".{each.path}" if each.path else "")
+            # The path of a default begins at itself.
+            yield Problem(where, each.message.replace(": in body", ":  in body"), each.reason)
     yield from rule_problems(schema, path)
+    yield from _key_problems(schema, path)
     for name, inner in schema.get("properties", {}).items():
-        yield from _schema_problems(inner, f"{path}.properties[{name}]")
-    for name in ("items", "additionalProperties"):
+        yield from _part_problems(inner, f"{path}.properties[{name}]", "object fields")
+    for name, whose in (("items", "array items"), ("additionalProperties", "object fields")):
         if isinstance(schema.get(name), Mapping):
-            yield from _schema_problems(schema[name], f"{path}.{name}")
+            yield from _part_problems(schema[name], f"{path}.{name}", whose)
+
+
+def _part_problems(schema: Schema, path: str, whose: str) -> Iterator[Problem]:
+    if not schema.get("type") and not any(schema.get(each) for each in _TYPELESS):
+        message = f"Required value: must not be empty for specified {whose}"
+        yield Problem(f"{path}.type", message, "FieldValueRequired")
+    yield from _schema_problems(schema, path)
+
+
+def _pattern_problems(schema: Schema, path: str) -> Iterator[Problem]:
+    pattern = schema.get("pattern")
+    if pattern is None:
+        return
+    try:
+        re2.compile(pattern)
+    except re2.error as error:
+        message = (
+            f'Invalid value: "{pattern}": must be a valid regular expression, but isn\'t: '
+            f"{error.args[0].decode()}"
+        )
+        yield Problem(f"{path}.pattern", message, "FieldValueInvalid")
+
+
+def _key_problems(schema: Schema, path: str) -> Iterator[Problem]:
+    items = schema.get("items", {})
+    for key in schema.get("x-kubernetes-list-map-keys", ()):
+        is_default = "default" in items.get("properties", {}).get(key, {})
+        if key not in items.get("required", ()) and not is_default:
+            where = f"{path}.items.properties[{key}].default"
+            message = (
+                "Required value: this property is in x-kubernetes-list-map-keys, so it must have a "
+                "default or be a required property"
+            )
+            yield Problem(where, message, "FieldValueRequired")
 
 
 def _conditions(before: Mapping[str, Any], now: datetime) -> list[Object]:

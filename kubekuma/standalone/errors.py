@@ -30,14 +30,18 @@ class ApiError(Exception):
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
-            **({"details": dict(self.details)} if self.details else {}),
+            **({} if self.details is None else {"details": dict(self.details)}),
             "code": self.code,
         }
 
 
+class NoSuchPathError(ApiError):
+    """Nothing is served here: told in plain text, as there is no API to speak for."""
+
+
 def no_such_path() -> ApiError:
     """Nothing is served here."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+    return NoSuchPathError(404, "NotFound", "404 page not found")
 
 
 def not_found(resource: "Resource", name: str) -> ApiError:
@@ -81,12 +85,30 @@ def invalid(resource: "Resource", name: str, problems: Sequence[Problem]) -> Api
     return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {listed}', details)
 
 
-def invalid_options(kind: str, problem: Problem) -> ApiError:
-    """A parameter of the request is wrong."""
-    cause = {"reason": problem.reason, "message": problem.message, "field": problem.path}
-    details = {"group": "meta.k8s.io", "kind": kind, "causes": [cause]}
-    message = f'{kind}.meta.k8s.io "" is invalid: {problem}'
-    return ApiError(422, "Invalid", message, details)
+def unconditional(resource: "Resource", name: str) -> ApiError:
+    """The client does not say which version it replaces."""
+    where, why = "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
+    cause = {"reason": "FieldValueInvalid", "message": why, "field": where}
+    message = f'{resource.qualified} "{name}" is invalid: {where}: {why}'
+    return ApiError(422, "Invalid", message, {**_details(resource, name), "causes": [cause]})
+
+
+def wrong_patch() -> ApiError:
+    """A patch does not fit the object. That is all that kube-apiserver says."""
+    message = "the server rejected our request due to an error in our request"
+    return ApiError(422, "Invalid", message, {})
+
+
+def invalid_options(kind: str, *problems: Problem) -> ApiError:
+    """Parameters of the request are wrong."""
+    causes = [
+        {"reason": problem.reason, "message": problem.message, "field": problem.path}
+        for problem in problems
+    ]
+    details = {"group": "meta.k8s.io", "kind": kind, "causes": causes}
+    told = [str(problem) for problem in problems]
+    listed = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    return ApiError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {listed}', details)
 
 
 def bad_request(message: str) -> ApiError:
@@ -143,10 +165,15 @@ def unauthorized() -> ApiError:
 
 
 def method_not_allowed() -> ApiError:
+    """The document at this path is only to be read."""
+    message = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", message, {})
+
+
+def no_such_verb(resource: "Resource", verb: str) -> ApiError:
     """The resource has no such verb."""
-    return ApiError(
-        405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
-    )
+    message = f'{verb} is not supported on resources of kind "{resource.qualified}"'
+    return ApiError(405, "MethodNotAllowed", message, _details(resource, ""))
 
 
 def too_large(limit: int) -> ApiError:
@@ -155,10 +182,10 @@ def too_large(limit: int) -> ApiError:
     return ApiError(413, "RequestEntityTooLarge", message)
 
 
-def unsupported_media_type(content_type: str, supported: Sequence[str]) -> ApiError:
+def unsupported_media_type(supported: Sequence[str]) -> ApiError:
     """The body is in a form that we do not read."""
     message = (
-        f"the body of the request was in an unknown format ({content_type or 'none given'}) - "
+        "the body of the request was in an unknown format - "
         f"accepted media types include: {', '.join(supported)}"
     )
     return ApiError(415, "UnsupportedMediaType", message)
@@ -177,4 +204,4 @@ def internal_error(why: str) -> ApiError:
 
 def _details(resource: "Resource", name: str) -> dict[str, Any]:
     group = {"group": resource.group} if resource.group else {}
-    return {"name": name, **group, "kind": resource.plural}
+    return {**({"name": name} if name else {}), **group, "kind": resource.plural}

@@ -34,6 +34,9 @@ _UNOWNED: Final = frozenset(
         "generateName",
     }
 )
+# What is in every object; in those of built-in kinds, which are structs of Go, also this.
+ALWAYS: Final[FieldSet] = frozenset({("f:metadata",)})
+ALWAYS_IN_BUILTINS: Final[FieldSet] = ALWAYS | {("f:spec",), ("f:status",)}
 # An entry of a map or list: there or not, its content stands in its own leaves.
 _ENTRY: Final = ("entry",)
 METADATA: Final[Schema] = {
@@ -81,6 +84,15 @@ def with_metadata(schema: Schema) -> Schema:
 def fields_of(schema: Schema, value: Object) -> FieldSet:
     """Every field that ``value`` says something about."""
     return frozenset(leaves(schema, value))
+
+
+def containers(schema: Schema, value: Object, always: FieldSet) -> FieldSet:
+    """Every map and list in ``value`` that has something in it: whoever makes one owns it.
+
+    Nobody makes those in ``always``.
+    """
+    prefixes = (path[:length] for path in leaves(schema, value) for length in range(1, len(path)))
+    return frozenset(prefixes) - always
 
 
 # Values as leaves

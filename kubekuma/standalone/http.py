@@ -1,25 +1,30 @@
-"""The ASGI application: reads requests, asks who is there, sends what the routes answer."""
+"""The ASGI application: asks who is there and what they may do, reads requests, sends answers."""
 
-import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
 
 import structlog
 import trio
 
+from kubekuma.standalone.access import Access
+from kubekuma.standalone.actions import action_of
 from kubekuma.standalone.answers import Answer, Reply, Stream
 from kubekuma.standalone.codec import encoded
-from kubekuma.standalone.errors import ApiError, internal_error, too_large, unauthorized
+from kubekuma.standalone.errors import ApiError, NoSuchPathError, internal_error, too_large
+from kubekuma.standalone.rbac import User
 from kubekuma.standalone.requests import JSON, Request
 from kubekuma.standalone.routes import Routes
 from kubekuma.standalone.store import StoreError
+from kubekuma.standalone.users import Users
 
 BODY_LIMIT: Final = 3 * 1024 * 1024
 
 _LOG: Final = structlog.get_logger()
 # Whether we are there may be asked by anybody.
 _OPEN_PATHS: Final = frozenset({"/healthz", "/livez", "/readyz"})
+# May stand in a request more than once.
+_GROUP: Final = b"impersonate-group"
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
@@ -31,11 +36,12 @@ class _GoneError(Exception):
 
 
 class HttpApi:
-    """The API over HTTP, for whoever has the token."""
+    """The API over HTTP, for whoever is allowed what they ask for."""
 
-    def __init__(self, routes: Routes, token: str) -> None:
+    def __init__(self, routes: Routes, users: Users, access: Access) -> None:
         self._routes = routes
-        self._authorization = f"Bearer {token}".encode()
+        self._users = users
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         """Serve one request, or the beginning and end of the server."""
@@ -61,13 +67,17 @@ class HttpApi:
         if scope["path"] in _OPEN_PATHS:
             return Answer(body=b"ok", content_type="text/plain")
         try:
-            # Whoever has no token is not listened to.
-            self._authenticate(headers.get("authorization", ""))
-            body = await _read_body(receive)
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-            method = "GET" if scope["method"] == "HEAD" else scope["method"]
+            # Whoever may not do it is not listened to.
+            user = self._user(scope, headers)
+            self._access.require(user, action_of(scope["method"], scope["path"], query))
             request = Request(
-                method=method, path=scope["path"], query=query, headers=headers, body=body
+                user=user,
+                method="GET" if scope["method"] == "HEAD" else scope["method"],
+                path=scope["path"],
+                query=query,
+                headers=headers,
+                body=await _read_body(receive),
             )
             return await self._routes.answer(request)
         except ApiError as error:
@@ -82,9 +92,10 @@ class HttpApi:
             _LOG.exception("a request failed", method=scope["method"], path=scope["path"])
             return _refusal(internal_error("see the log"))
 
-    def _authenticate(self, given: str) -> None:
-        if not hmac.compare_digest(given.encode("latin-1", "replace"), self._authorization):
-            raise unauthorized()
+    def _user(self, scope: Scope, headers: Mapping[str, str]) -> User:
+        user = self._users.authenticate(headers.get("authorization", ""))
+        groups = [text.decode("latin-1") for name, text in scope["headers"] if name == _GROUP]
+        return self._access.impersonated(user, headers.get("impersonate-user", ""), groups)
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -140,6 +151,8 @@ async def _live(receive: Receive, send: SendMessage) -> None:
 
 
 def _refusal(error: ApiError) -> Answer:
+    if isinstance(error, NoSuchPathError):
+        return Answer(body=error.message.encode(), code=error.code, content_type="text/plain")
     return Answer(body=encoded(error.status()), code=error.code)
 
 

@@ -132,4 +132,4 @@ def _parsed(token: str) -> tuple[int, Key]:
         namespace, name = found["after"]
         return int(found["rv"]), Key(str(namespace), str(name))
     except (ValueError, KeyError, TypeError, binascii.Error):
-        raise bad_request("continue key is not valid") from None
+        raise bad_request("invalid continue token: continue key is not valid") from None

@@ -10,6 +10,7 @@ from datetime import datetime
 import attrs
 import trio
 
+from kubekuma.kit.structural import pruned, with_defaults
 from kubekuma.standalone.admission import admitted
 from kubekuma.standalone.catalog import Catalog
 from kubekuma.standalone.codec import encoded
@@ -61,13 +62,16 @@ class Objects:
 
     def wire(self, resource: Resource, stored: Stored) -> bytes:
         """Encode the object in the version of ``resource``."""
-        if stored.api_version == resource.api_version:
+        if stored.api_version == resource.api_version and not _is_outdated(resource, stored):
             return stored.data
         return encoded(self.seen(resource, stored))
 
     def seen(self, resource: Resource, stored: Stored) -> Object:
         """Return the object in the version of ``resource``."""
         value = stored.value
+        if _is_outdated(resource, stored):
+            known, _ = pruned(resource.schema, value)
+            value = with_defaults(resource.schema, known)
         if stored.api_version == resource.api_version:
             return value
         if resource.storage == EVENTS:
@@ -153,3 +157,8 @@ class Objects:
                 self.doomed.add(place)
         if self.doomed:
             self.untidy.set()
+
+
+def _is_outdated(resource: Resource, stored: Stored) -> bool:
+    # Stored under a former definition: what has come to be known since is shown all the same.
+    return resource.custom and stored.revision < resource.since

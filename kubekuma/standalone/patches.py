@@ -6,10 +6,11 @@ from typing import Any, Final
 import jsonpatch
 
 from kubekuma.kit.structural import Schema
-from kubekuma.standalone.errors import ApiError, bad_request
+from kubekuma.standalone.errors import ApiError, bad_request, wrong_patch
 from kubekuma.standalone.resources import Object
 
 _EMPTY: Final[Schema] = {}
+_JSON_TYPES: Final = {list: "array", str: "string", int: "number", float: "number", bool: "bool"}
 
 
 def merge_patch(value: Any, patch: Any) -> Any:
@@ -27,18 +28,22 @@ def merge_patch(value: Any, patch: Any) -> Any:
 
 def json_patch(value: Object, patch: Any) -> Object:
     """``value`` after the operations in ``patch``; refused as a whole if one of them fails."""
-    if not isinstance(patch, list):
-        raise bad_request("json patch: cannot decode: a list of operations is expected")
+    if not isinstance(patch, list) or not all(isinstance(each, dict) for each in patch):
+        raise bad_patch(patch, "[]handlers.jsonPatchOp")
     try:
         result: Object = jsonpatch.apply_patch(value, patch)
-    except jsonpatch.InvalidJsonPatch as error:
-        raise bad_request(f"json patch: {error}") from None
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-        message = f"the server rejected our request due to an error in our request: {error}"
-        raise ApiError(422, "Invalid", message) from None
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException):
+        raise wrong_patch() from None
     except (TypeError, KeyError, AttributeError) as error:
-        raise bad_request(f"json patch: {error}") from None
+        raise bad_request(f"error decoding patch: {error}") from None
     return result
+
+
+def bad_patch(patch: Any, wanted: str) -> ApiError:
+    """The patch is no ``wanted``, a type of Go, to make anything of."""
+    given = "object" if isinstance(patch, dict) else _JSON_TYPES.get(type(patch), "value")
+    message = f"error decoding patch: json: cannot unmarshal {given} into Go value of type {wanted}"
+    return bad_request(message)
 
 
 def strategic_merge_patch(schema: Schema, value: Any, patch: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The few objects that kubectl creates through typed clients, which send protobuf.
+"""The objects that kubectl creates through typed clients, which send protobuf.
 
 Field numbers are those of the ``generated.proto`` files of k8s.io/api and
 k8s.io/apimachinery; they never change.
@@ -11,12 +11,14 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from kubekuma.standalone.errors import bad_request, unsupported_media_type
+from kubekuma.standalone.policy import RBAC
 
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
+_OTHERS: Final = ("application/json", "application/yaml")
 _MAGIC: Final = b"k8s\x00"
 
 _Kind: TypeAlias = Literal[
-    "text", "bytes", "flag", "number", "message", "texts", "map", "bytes map"
+    "text", "bytes", "flag", "number", "message", "messages", "texts", "map", "bytes map"
 ]
 
 
@@ -35,6 +37,7 @@ _METADATA: Final[_Message] = {
     3: _Field("namespace"),
     5: _Field("uid"),
     6: _Field("resourceVersion"),
+    7: _Field("generation", "number"),
     11: _Field("labels", "map"),
     12: _Field("annotations", "map"),
     14: _Field("finalizers", "texts"),
@@ -53,6 +56,61 @@ _ACCESS_SPEC: Final[_Message] = {
     1: _Field("resourceAttributes", "message", _ACCESS),
     2: _Field("nonResourceAttributes", "message", {1: _Field("path"), 2: _Field("verb")}),
 }
+_SELECTOR: Final[_Message] = {
+    1: _Field("matchLabels", "map"),
+    2: _Field(
+        "matchExpressions",
+        "messages",
+        {1: _Field("key"), 2: _Field("operator"), 3: _Field("values", "texts")},
+    ),
+}
+_RULES: Final = _Field(
+    "rules",
+    "messages",
+    {
+        1: _Field("verbs", "texts"),
+        2: _Field("apiGroups", "texts"),
+        3: _Field("resources", "texts"),
+        4: _Field("resourceNames", "texts"),
+        5: _Field("nonResourceURLs", "texts"),
+    },
+)
+_AGGREGATION: Final[_Message] = {1: _Field("clusterRoleSelectors", "messages", _SELECTOR)}
+_SUBJECT: Final[_Message] = {
+    1: _Field("kind"),
+    2: _Field("apiGroup"),
+    3: _Field("name"),
+    4: _Field("namespace"),
+}
+_BINDING: Final[_Message] = {
+    1: _META,
+    2: _Field("subjects", "messages", _SUBJECT),
+    3: _Field("roleRef", "message", {1: _Field("apiGroup"), 2: _Field("kind"), 3: _Field("name")}),
+}
+_PORT: Final[_Message] = {
+    1: _Field("name"),
+    2: _Field("hostPort", "number"),
+    3: _Field("containerPort", "number"),
+    4: _Field("protocol"),
+    5: _Field("hostIP"),
+}
+_CONTAINER: Final[_Message] = {
+    1: _Field("name"),
+    2: _Field("image"),
+    3: _Field("command", "texts"),
+    4: _Field("args", "texts"),
+    6: _Field("ports", "messages", _PORT),
+}
+# As much as `kubectl create deployment` says.
+_TEMPLATE: Final[_Message] = {
+    1: _META,
+    2: _Field("spec", "message", {2: _Field("containers", "messages", _CONTAINER)}),
+}
+_DEPLOYMENT: Final[_Message] = {
+    1: _Field("replicas", "number"),
+    2: _Field("selector", "message", _SELECTOR),
+    3: _Field("template", "message", _TEMPLATE),
+}
 _KINDS: Final[Mapping[tuple[str, str], _Message]] = {
     ("v1", "Namespace"): {1: _META},
     ("v1", "ServiceAccount"): {1: _META},
@@ -69,9 +127,22 @@ _KINDS: Final[Mapping[tuple[str, str], _Message]] = {
         3: _Field("binaryData", "bytes map"),
         4: _Field("immutable", "flag"),
     },
+    ("apps/v1", "Deployment"): {1: _META, 2: _Field("spec", "message", _DEPLOYMENT)},
+    (f"{RBAC}/v1", "Role"): {1: _META, 2: _RULES},
+    (f"{RBAC}/v1", "ClusterRole"): {
+        1: _META,
+        2: _RULES,
+        3: _Field("aggregationRule", "message", _AGGREGATION),
+    },
+    (f"{RBAC}/v1", "RoleBinding"): _BINDING,
+    (f"{RBAC}/v1", "ClusterRoleBinding"): _BINDING,
     ("authorization.k8s.io/v1", "SelfSubjectAccessReview"): {
         1: _META,
         2: _Field("spec", "message", _ACCESS_SPEC),
+    },
+    ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): {
+        1: _META,
+        2: _Field("spec", "message", {1: _Field("namespace")}),
     },
 }
 _TYPE: Final[_Message] = {1: _Field("apiVersion"), 2: _Field("kind")}
@@ -87,7 +158,7 @@ def decoded_protobuf(body: bytes) -> dict[str, Any]:
         identity = envelope.get("typeMeta", {})
         message = _KINDS.get((identity.get("apiVersion", ""), identity.get("kind", "")))
         if message is None:
-            raise unsupported_media_type(PROTOBUF, ("application/json", "application/yaml"))
+            raise unsupported_media_type(_OTHERS)
         return {**identity, **_decoded(message, envelope.get("raw", b""))}
     except (IndexError, ValueError):
         raise bad_request("the body of the request is no protobuf of Kubernetes") from None
@@ -99,7 +170,20 @@ def _decoded(message: _Message, data: bytes) -> dict[str, Any]:
         field = message.get(number)
         if field is not None:
             _add(found, field, content)
+        elif content and not _is_empty(content):
+            # Better refused than forgotten.
+            raise unsupported_media_type(_OTHERS)
     return found
+
+
+def _is_empty(content: bytes | int) -> bool:
+    # Go writes messages without anything in them, such as a status, also within others.
+    if isinstance(content, int):
+        return content == 0
+    try:
+        return all(_is_empty(inner) for _, inner in _fields(content))
+    except (IndexError, ValueError):
+        return False
 
 
 def _add(found: dict[str, Any], field: _Field, content: bytes | int) -> None:
@@ -115,6 +199,8 @@ def _add(found: dict[str, Any], field: _Field, content: bytes | int) -> None:
             found[name] = content
         case "message":
             found[name] = _decoded(field.message, content)
+        case "messages":
+            found.setdefault(name, []).append(_decoded(field.message, content))
         case "texts":
             found.setdefault(name, []).append(content.decode())
         case "map" | "bytes map":

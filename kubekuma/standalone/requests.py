@@ -1,9 +1,11 @@
 """What a request says: its path, its parameters and its body, understood or refused."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import attrs
+import re2
 
 from kubekuma.kit.structural import Problem
 from kubekuma.standalone.api import Edit, Options
@@ -13,12 +15,14 @@ from kubekuma.standalone.errors import (
     bad_request,
     invalid_options,
     no_such_path,
+    not_found,
     unsupported_media_type,
 )
 from kubekuma.standalone.fields import with_metadata
 from kubekuma.standalone.listing import Selection
-from kubekuma.standalone.patches import json_patch, merge_patch, strategic_merge_patch
+from kubekuma.standalone.patches import bad_patch, json_patch, merge_patch, strategic_merge_patch
 from kubekuma.standalone.protobuf import PROTOBUF, decoded_protobuf
+from kubekuma.standalone.rbac import User
 from kubekuma.standalone.resources import Resource
 
 JSON: Final = "application/json"
@@ -30,13 +34,18 @@ STRATEGIC: Final = "application/strategic-merge-patch+json"
 
 # Subresources of namespaces, which look like kinds inside of one.
 _OF_NAMESPACES: Final = frozenset({"status", "finalize"})
-_VALIDATIONS: Final = frozenset({"", "Ignore", "Warn", "Strict"})
+_VALIDATIONS: Final = ("", "Ignore", "Strict", "Warn")
+_PROPAGATION: Final = ("Foreground", "Background", "Orphan")
+_OPTIONS: Final = {"POST": "CreateOptions", "PUT": "UpdateOptions"}
+_MANAGER_LIMIT: Final = 128
+_INTEGER: Final = re2.compile(r"^[+-]?\d+$")
 
 
 @attrs.frozen(kw_only=True)
 class Request:
     """A request, read to its end. Names of headers are in lower case."""
 
+    user: User
     method: str
     path: str
     query: Mapping[str, str]
@@ -53,12 +62,11 @@ class Request:
         return self.query.get(name, "false").lower() not in {"false", "0"}
 
     def number(self, name: str) -> int:
-        """Read the parameter ``name``, a whole number that is not negative; 0 if it is absent."""
+        """Read the parameter ``name``, a whole number; 0 if it is absent or negative."""
         text = self.query.get(name) or "0"
-        if not (text.isascii() and text.isdigit()):
-            message = f'Invalid value: "{text}": must be a whole number that is not negative'
-            raise invalid_options("ListOptions", Problem(name, message, "FieldValueInvalid"))
-        return int(text)
+        if not _INTEGER.match(text):
+            raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+        return max(0, int(text))
 
 
 @attrs.frozen(kw_only=True)
@@ -92,42 +100,62 @@ def parsed_path(path: str, catalog: Catalog) -> Place:
     resource = catalog.find(group, version, plural)
     if resource is None or (namespace and not resource.namespaced):
         raise no_such_path()
-    if subresource and not (subresource == "status" and resource.has_status):
-        raise no_such_path()
     if name and resource.namespaced and not namespace:
         raise no_such_path()
+    if subresource and not (subresource == "status" and resource.has_status):
+        raise not_found(resource, name)
     return Place(resource=resource, namespace=namespace, name=name, subresource=subresource)
 
 
 def write_options(request: Request, twice: tuple[str, ...] = ()) -> Options:
     """Read how ``request`` wants to write."""
     query = request.query
-    dry_run = query.get("dryRun", "")
-    if dry_run not in {"", "All"}:
-        message = f'Unsupported value: "{dry_run}": supported values: "All"'
-        raise invalid_options("PatchOptions", Problem("dryRun", message, "FieldValueNotSupported"))
-    validation = query.get("fieldValidation", "")
-    if validation not in _VALIDATIONS:
-        message = f'Unsupported value: "{validation}": supported values: "Ignore", "Strict", "Warn"'
-        problem = Problem("fieldValidation", message, "FieldValueNotSupported")
-        raise invalid_options("PatchOptions", problem)
+    if problems := [*_write_problems(request)]:
+        raise invalid_options(_OPTIONS.get(request.method, "PatchOptions"), *problems)
     manager = query.get("fieldManager", "")
-    is_apply = request.content_type == APPLY
-    if is_apply and not manager:
-        problem = Problem(
-            "fieldManager", "Required value: is required for apply patch", "FieldValueRequired"
-        )
-        raise invalid_options("PatchOptions", problem)
-    if "force" in query and not is_apply and request.method == "PATCH":
-        message = "Forbidden: may not be specified for non-apply patch"
-        raise invalid_options("PatchOptions", Problem("force", message, "FieldValueForbidden"))
     agent = request.headers.get("user-agent", "unknown").partition("/")[0]
     return Options(
         field_manager=manager or agent[:128],
-        field_validation=validation or "Warn",
+        field_validation=query.get("fieldValidation") or "Warn",
         force=request.flag("force"),
-        dry_run=bool(dry_run),
+        dry_run=bool(query.get("dryRun")),
         twice=twice,
+    )
+
+
+def _write_problems(request: Request) -> Iterator[Problem]:
+    query, is_apply = request.query, request.content_type == APPLY
+    dry_run, validation = query.get("dryRun", ""), query.get("fieldValidation", "")
+    manager = query.get("fieldManager", "")
+    if dry_run not in {"", "All"}:
+        yield _unsupported("dryRun", [dry_run], "All")
+    if validation not in _VALIDATIONS:
+        yield _unsupported("fieldValidation", validation, *_VALIDATIONS)
+    if is_apply and not manager:
+        why = "Required value: is required for apply patch"
+        yield Problem("fieldManager", why, "FieldValueRequired")
+    if len(manager.encode()) > _MANAGER_LIMIT:
+        why = f"Too long: may not be more than {_MANAGER_LIMIT} bytes"
+        yield Problem("fieldManager", why, "FieldValueTooLong")
+    for position, character in enumerate(manager):
+        if not character.isprintable():
+            where = f"U+{ord(character):04X} (at position {position})"
+            why = f"Invalid value: {_go_quoted(manager)}: invalid character {where}"
+            yield Problem("fieldManager", why, "FieldValueInvalid")
+    if "force" in query and not is_apply and request.method == "PATCH":
+        why = "Forbidden: may not be specified for non-apply patch"
+        yield Problem("force", why, "FieldValueForbidden")
+
+
+def _unsupported(name: str, given: Any, *supported: str) -> Problem:
+    listed = ", ".join(f'"{each}"' for each in supported)
+    message = f"Unsupported value: {json.dumps(given)}: supported values: {listed}"
+    return Problem(name, message, "FieldValueNotSupported")
+
+
+def _go_quoted(text: str) -> str:
+    return "".join(
+        ['"', *(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text), '"']
     )
 
 
@@ -149,20 +177,20 @@ def decoded_body(request: Request) -> tuple[Any, tuple[str, ...]]:
             return decoded_yaml(request.body)
         case "application/vnd.kubernetes.protobuf":
             return decoded_protobuf(request.body), ()
-        case other:
-            raise unsupported_media_type(other, (JSON, YAML, PROTOBUF))
+        case _:
+            raise unsupported_media_type((JSON, YAML, PROTOBUF))
 
 
 def decoded_patch(request: Request, resource: Resource) -> tuple[Edit, tuple[str, ...]]:
     """Decode the patch in the body: what it makes of an object, and what it gives twice."""
     kind = request.content_type
     if kind not in _edits(resource):
-        raise unsupported_media_type(kind, (*_edits(resource), APPLY))
+        raise unsupported_media_type((*_edits(resource), APPLY))
     patch, twice = decoded_json(request.body)
     if kind == JSON_PATCH:
         return lambda value: json_patch(value, patch), twice
     if not isinstance(patch, dict):
-        raise bad_request("the body of the patch must be an object")
+        raise bad_patch(patch, "map[string]interface {}")
     if kind == MERGE_PATCH:
         return lambda value: merge_patch(value, patch), twice
     schema = with_metadata(resource.schema)
@@ -171,32 +199,65 @@ def decoded_patch(request: Request, resource: Resource) -> tuple[Edit, tuple[str
 
 def delete_preconditions(request: Request) -> tuple[Mapping[str, Any], bool]:
     """Read the DeleteOptions of ``request``: preconditions, and whether it is a dry run."""
-    dry_run = request.query.get("dryRun", "") == "All"
-    if not request.body.strip():
-        return {}, dry_run
-    options, _ = decoded_body(request)
+    options: Any = {}
+    if request.body.strip():
+        options, _ = decoded_body(request)
     if not isinstance(options, dict):
         raise bad_request("the body of the request must be an object")
     found = options.get("preconditions") or {}
     if not isinstance(found, dict):
         raise bad_request("preconditions must be an object")
-    return found, dry_run or "All" in (options.get("dryRun") or ())
+    policy = options.get("propagationPolicy") or request.query.get("propagationPolicy", "")
+    if policy not in {"", *_PROPAGATION}:
+        problem = _unsupported("propagationPolicy", policy, *_PROPAGATION, "nil")
+        raise invalid_options("DeleteOptions", problem)
+    dry_run = request.query.get("dryRun", "") == "All" or "All" in (options.get("dryRun") or ())
+    return found, dry_run
 
 
 def listed_revision(request: Request) -> tuple[int, str]:
     """Read the resourceVersion that ``request`` asks for, and how it is meant."""
-    revision, how = request.number("resourceVersion"), request.query.get("resourceVersionMatch", "")
-    if how not in {"", "Exact", "NotOlderThan"}:
-        message = f'Unsupported value: "{how}": supported values: "Exact", "NotOlderThan"'
-        problem = Problem("resourceVersionMatch", message, "FieldValueNotSupported")
-        raise invalid_options("ListOptions", problem)
-    if how and not request.query.get("resourceVersion") and not request.query.get("watch"):
-        message = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
-        problem = Problem("resourceVersionMatch", message, "FieldValueForbidden")
-        raise invalid_options("ListOptions", problem)
-    if revision and request.query.get("continue"):
+    problems = [*(_watch_problems if request.flag("watch") else _list_problems)(request.query)]
+    if problems:
+        raise invalid_options("ListOptions", *problems)
+    text = request.query.get("resourceVersion", "")
+    if text and not (text.isascii() and text.isdigit()):
+        why = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise bad_request(f"invalid resource version: resourceVersion: {why}")
+    if text not in {"", "0"} and request.query.get("continue"):
         raise bad_request("specifying resource version is not allowed when using continue")
-    return revision, how
+    return int(text or 0), request.query.get("resourceVersionMatch", "")
+
+
+def _list_problems(query: Mapping[str, str]) -> Iterator[Problem]:
+    version, how = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    if how and not version:
+        yield _no_match("resourceVersionMatch is forbidden unless resourceVersion is provided")
+    if how and query.get("continue"):
+        yield _no_match("resourceVersionMatch is forbidden when continue is provided")
+    if how not in {"", "Exact", "NotOlderThan"}:
+        yield _unsupported("resourceVersionMatch", how, "Exact", "NotOlderThan", "")
+    if how == "Exact" and version == "0":
+        yield _no_match('resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+    if query.get("sendInitialEvents"):
+        why = "Forbidden: sendInitialEvents is forbidden for list"
+        yield Problem("sendInitialEvents", why, "FieldValueForbidden")
+
+
+def _watch_problems(query: Mapping[str, str]) -> Iterator[Problem]:
+    how, initial = query.get("resourceVersionMatch", ""), query.get("sendInitialEvents", "")
+    if initial and how != "NotOlderThan":
+        yield _no_match("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+    if how and not initial:
+        yield _no_match(
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        )
+    if how not in {"", "NotOlderThan"}:
+        yield _unsupported("resourceVersionMatch", how, "NotOlderThan")
+
+
+def _no_match(why: str) -> Problem:
+    return Problem("resourceVersionMatch", f"Forbidden: {why}", "FieldValueForbidden")
 
 
 def _edits(resource: Resource) -> tuple[str, ...]:

@@ -57,6 +57,8 @@ class Resource:
     storage: str
     # The version in which its objects are kept, if that may be another.
     storage_version: str = ""
+    # The revision of its definition: objects that are older may lack what it has added.
+    since: int = 0
     rules: RuleNode | None = None
     verbs: tuple[str, ...] = VERBS
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kubekuma.standalone.about import About
+from kubekuma.standalone.access import Access
 from kubekuma.standalone.answers import Answer, Reply, Send, Stream, json_answer
 from kubekuma.standalone.api import Api, Written
 from kubekuma.standalone.codec import decoded_yaml
@@ -13,6 +14,8 @@ from kubekuma.standalone.errors import (
     bad_request,
     expired,
     method_not_allowed,
+    no_such_path,
+    no_such_verb,
     not_acceptable,
 )
 from kubekuma.standalone.feed import Key
@@ -31,18 +34,20 @@ from kubekuma.standalone.requests import (
     write_options,
 )
 from kubekuma.standalone.resources import NAMESPACES, Object
-from kubekuma.standalone.views import Plain, Tabular, View
+from kubekuma.standalone.views import Partial, Plain, Tabular, View
 from kubekuma.standalone.watch import TIMEOUT_SECONDS, Watch, tell_changes
 
-_REVIEW: Final = "selfsubjectaccessreviews.authorization.k8s.io"
+_ACCESS_REVIEW: Final = "selfsubjectaccessreviews.authorization.k8s.io"
+_RULES_REVIEW: Final = "selfsubjectrulesreviews.authorization.k8s.io"
 _ACCEPTED: Final = frozenset({"", "*/*", "application/*", JSON})
 
 
 class Routes:
     """Answers requests. Refuses by raising ApiError."""
 
-    def __init__(self, api: Api, now: Callable[[], datetime]) -> None:
+    def __init__(self, api: Api, access: Access, now: Callable[[], datetime]) -> None:
         self._api = api
+        self._access = access
         self._now = now
         self._about = About(api.catalog)
 
@@ -70,14 +75,16 @@ class Routes:
                 return await self._delete(request, place)
             case "DELETE", False:
                 return await self._delete_all(request, place)
-            case _:
-                raise method_not_allowed()
+            case "PUT" | "PATCH", False:
+                raise bad_request("name must be provided")
+            case method, _:
+                raise no_such_verb(place.resource, method.lower())
 
     # Reading
 
     async def _list_or_watch(self, request: Request, place: Place) -> Reply:
         if "list" not in place.resource.verbs:
-            raise method_not_allowed()
+            raise no_such_verb(place.resource, "list")
         view = self._view(request, place)
         if request.flag("watch"):
             return self._watch(request, place, view)
@@ -126,28 +133,50 @@ class Routes:
     def _view(self, request: Request, place: Place) -> View:
         for each in request.headers.get("accept", "").split(","):
             kind, *parameters = (part.strip() for part in each.split(";"))
-            if kind in {"application/json", ""} and "as=Table" in parameters:
-                include = request.query.get("includeObject", "") or "Metadata"
+            form = dict(part.partition("=")[::2] for part in parameters)
+            objects, resource = self._api.objects, place.resource
+            if "as" not in form and kind in _ACCEPTED:
+                return Plain(objects=objects, resource=resource)
+            if kind != JSON or (form.get("g"), form.get("v")) != ("meta.k8s.io", "v1"):
+                continue
+            if form["as"] == "Table":
                 return Tabular(
-                    objects=self._api.objects,
-                    resource=place.resource,
+                    objects=objects,
+                    resource=resource,
                     now=self._now,
-                    include=include,
+                    include=_included(request),
                 )
-            if kind in _ACCEPTED and not any(part.startswith("as=") for part in parameters):
-                return Plain(objects=self._api.objects, resource=place.resource)
+            if form["as"].startswith("PartialObjectMetadata"):
+                return Partial(objects=objects, resource=resource)
         raise not_acceptable((JSON,))
 
     # Writing
 
     async def _create(self, request: Request, place: Place) -> Answer:
         body, twice = decoded_body(request)
-        if place.resource.storage == _REVIEW:
-            return _review(body)
+        if place.resource.storage in {_ACCESS_REVIEW, _RULES_REVIEW}:
+            return self._review(request, place, body)
         if place.resource.namespaced and not place.namespace:
-            raise method_not_allowed()
+            raise no_such_path()
         options = write_options(request, twice)
         return _written(await self._api.create(place.resource, place.namespace, body, options))
+
+    def _review(self, request: Request, place: Place, body: Any) -> Answer:
+        if not isinstance(body, dict) or not isinstance(body.get("spec"), dict):
+            raise bad_request(f"a {place.resource.kind} with a spec is expected")
+        spec = body["spec"]
+        if place.resource.storage == _ACCESS_REVIEW:
+            status = self._access.review(request.user, spec)
+        else:
+            status = self._access.listed(request.user, str(spec.get("namespace") or ""))
+        review = {
+            "kind": place.resource.kind,
+            "apiVersion": place.resource.api_version,
+            "metadata": {},
+            "spec": spec,
+            "status": status,
+        }
+        return json_answer(review, code=201)
 
     async def _replace(self, request: Request, place: Place) -> Answer:
         body, twice = decoded_body(request)
@@ -181,9 +210,9 @@ class Routes:
 
     async def _delete_all(self, request: Request, place: Place) -> Answer:
         if "deletecollection" not in place.resource.verbs:
-            raise method_not_allowed()
+            raise no_such_verb(place.resource, "deletecollection")
         if place.resource.namespaced and not place.namespace:
-            raise method_not_allowed()
+            raise no_such_path()
         _, dry_run = delete_preconditions(request)
         page = await delete_all(
             self._api.objects, place.resource, selection(request, place), dry_run=dry_run
@@ -193,6 +222,14 @@ class Routes:
 
 def _key(place: Place) -> Key:
     return Key(place.namespace, place.name)
+
+
+def _included(request: Request) -> str:
+    include = request.query.get("includeObject", "") or "Metadata"
+    if include not in {"None", "Metadata", "Object"}:
+        why = f"Invalid value: \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(f"Unable to convert to Table as requested: includeObject: {why}")
+    return include
 
 
 def _written(written: Written) -> Answer:
@@ -215,17 +252,3 @@ def _deleted(place: Place, deleted: Deleted) -> Object:
         "status": "Success",
         "details": details,
     }
-
-
-def _review(body: Any) -> Answer:
-    # There is one user, who may do everything.
-    if not isinstance(body, dict) or not isinstance(body.get("spec"), dict):
-        raise bad_request("a SelfSubjectAccessReview with a spec is expected")
-    review = {
-        "kind": "SelfSubjectAccessReview",
-        "apiVersion": "authorization.k8s.io/v1",
-        "metadata": {},
-        "spec": body["spec"],
-        "status": {"allowed": True},
-    }
-    return json_answer(review, code=201)

@@ -215,8 +215,12 @@ def _broken(rule: Rule, value: Json, path: str, said: str) -> Problem:
         "FieldValueRequired": "Required value",
         "FieldValueForbidden": "Forbidden",
         "FieldValueDuplicate": f"Duplicate value: {_shown(value)}",
-    }.get(rule.reason, f"Invalid value: {_shown(value)}")
-    where = path + rule.field_path if path else rule.field_path.lstrip(".")
+    }.get(rule.reason, "Invalid value")
+    # Objects and lists are not shown.
+    if shown == "Invalid value" and not isinstance(value, (dict, list)):
+        shown = f"Invalid value: {_shown(value)}"
+    # The whole object has no path.
+    where = path + rule.field_path if path else rule.field_path.lstrip(".") or "<nil>"
     return Problem(where, f"{shown}: {said}", rule.reason)
 
 

@@ -7,6 +7,7 @@ import attrs
 import re2
 
 from kubekuma.standalone.errors import bad_request
+from kubekuma.standalone.metadata import label_value_problem
 from kubekuma.standalone.paths import dig
 from kubekuma.standalone.resources import Object, Resource
 
@@ -83,8 +84,7 @@ def field_selector(text: str, resource: Resource) -> tuple[FieldRequirement, ...
     for part in filter(None, text.split(",")):
         match = _FIELD.match(part)
         if match is None:
-            message = f"invalid selector: '{text}'; can't understand '{part}'"
-            raise bad_request(f"Unable to find {resource.qualified!r} that match: {message}")
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         path, operator, value = (each.strip() for each in match.groups())
         if path not in known:
             raise bad_request(f"field label not supported: {path}")
@@ -104,15 +104,24 @@ def _split(text: str) -> list[str]:
     return parts
 
 
+def _check_value(key: str, value: str) -> None:
+    if mistake := label_value_problem(value):
+        why = f'values[0][{key}]: Invalid value: "{value}": {mistake}'
+        raise bad_request(f"unable to parse requirement: {why}")
+
+
 def _label_requirement(part: str) -> Callable[[Labels], bool]:
     if match := _SET_BASED.match(part):
         key, operator, listed = match.groups()
         values = frozenset(value.strip() for value in listed.split(","))
+        for each in values:
+            _check_value(key, each)
         if operator == "in":
             return lambda labels: labels.get(key) in values
         return lambda labels: labels.get(key) not in values
     if match := _EQUALITY.match(part):
         key, operator, value = match.groups()
+        _check_value(key, value)
         if operator == "!=":
             return lambda labels: labels.get(key) != value
         return lambda labels: labels.get(key) == value

@@ -16,6 +16,7 @@ import trio
 from hypercorn.typing import Framework
 
 from kubekuma.kit.server import serve_app
+from kubekuma.standalone.access import Access
 from kubekuma.standalone.api import Api, Options
 from kubekuma.standalone.catalog import Catalog
 from kubekuma.standalone.credentials import (
@@ -30,9 +31,10 @@ from kubekuma.standalone.documents import ManifestProblem
 from kubekuma.standalone.feed import Key
 from kubekuma.standalone.http import HttpApi
 from kubekuma.standalone.manifests import Report, follow_manifests
-from kubekuma.standalone.resources import CRDS, NAMESPACES
+from kubekuma.standalone.policy import POLICY
 from kubekuma.standalone.routes import Routes
-from kubekuma.standalone.store import Store
+from kubekuma.standalone.store import WINDOW, Store
+from kubekuma.standalone.users import Users
 
 _LOG: Final = structlog.get_logger()
 _NAMESPACES: Final = ("default", "kube-system")
@@ -65,6 +67,8 @@ async def serve_embedded_api(
     namespaces: Sequence[str] = (),
     manifests: Path | None = None,
     report: Report = log_problem,
+    tokens: Path | None = None,
+    window: int = WINDOW,
     task_status: trio.TaskStatus[Endpoint] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve a Kubernetes API that keeps everything in ``data``, until ``stop``.
@@ -74,6 +78,11 @@ async def serve_embedded_api(
     With port 0, the port of the last run is used again if it is free, so that
     kubeconfigs stay valid.
 
+    Whoever has the token in the kubeconfig may do everything. Others come from
+    the file ``tokens``, in the form of kube-apiserver's --token-auth-file, which
+    may change meanwhile; what they may do say roles and bindings. Each kind
+    remembers ``window`` changes for watches to start from.
+
     Ownership: the directory ``data``, which no other process can use meanwhile.
     Shutdown: ``stop`` ends watches and lets requests under way end; then the
     database is closed. What was answered is stored, also after a kill.
@@ -82,17 +91,17 @@ async def serve_embedded_api(
     """
     _check_loopback(listen)
     credentials = _prepare(data)
-    store = Store(open_database(data / "api.db"))
-    api = Api(store, Catalog(), _now)
+    store = Store(open_database(data / "api.db"), window=window)
+    api, access = Api(store, Catalog(), _now), Access(store)
     async with trio.open_nursery() as storage:
         await storage.start(store.run)
-        await install(api, crds, (*_NAMESPACES, *namespaces))
+        await install(api, crds, (*_NAMESPACES, *namespaces), POLICY)
         await storage.start(finish_deletions, api.objects)
         if manifests is not None:
             await storage.start(partial(follow_manifests, manifests, api, report=report))
         context = server_context(credentials)
         storage.start_soon(_renew_certificate, data, context)
-        app = HttpApi(Routes(api, _now), credentials.token)
+        app = HttpApi(Routes(api, access, _now), Users(credentials.token, tokens), access)
         async with trio.open_nursery() as serving:
             bind = _bind(listen, store.setting("port"))
             # hypercorn's types of messages are narrower than ASGI's, and of its own.
@@ -113,13 +122,21 @@ async def serve_embedded_api(
 
 
 async def install(
-    api: Api, crds: Sequence[Mapping[str, Any]], namespaces: Sequence[str] = ()
+    api: Api,
+    crds: Sequence[Mapping[str, Any]],
+    namespaces: Sequence[str] = (),
+    policy: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Have ``namespaces`` there, and ``crds`` established as they are given."""
-    places = [(NAMESPACES, {"metadata": {"name": each}}) for each in dict.fromkeys(namespaces)]
-    for storage, body in (*places, *((CRDS, dict(each)) for each in crds)):
-        key = Key("", body["metadata"]["name"])
-        await api.apply(api.catalog.by_storage(storage), key, body, _OPTIONS)
+    """Have ``namespaces`` there, roles and bindings of ``policy``, and ``crds`` established."""
+    spaces = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": each}}
+        for each in dict.fromkeys(namespaces)
+    ]
+    for body in (*spaces, *policy, *crds):
+        resource = api.catalog.find_kind(body["apiVersion"], body["kind"])
+        if resource is None:
+            raise ValueError(f"{body['kind']} is no kind of the embedded API")
+        await api.apply(resource, Key("", body["metadata"]["name"]), dict(body), _OPTIONS)
 
 
 def _prepare(data: Path) -> Credentials:

@@ -39,14 +39,15 @@ def row(resource: Resource, value: Object, now: datetime, include: str = "Metada
         case "Object":
             return {"cells": cells, "object": value}
         case "None":
-            return {"cells": cells}
+            return {"cells": cells, "object": None}
         case _:
-            partial = {
-                "kind": "PartialObjectMetadata",
-                "apiVersion": "meta.k8s.io/v1",
-                "metadata": value.get("metadata", {}),
-            }
-            return {"cells": cells, "object": partial}
+            return {"cells": cells, "object": partial(value)}
+
+
+def partial(value: Object) -> Object:
+    """``value`` as ``PartialObjectMetadata``: without what it is about."""
+    metadata = value.get("metadata", {})
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
 
 
 def table(

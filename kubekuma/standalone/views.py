@@ -11,7 +11,7 @@ from kubekuma.standalone.feed import Stored
 from kubekuma.standalone.listing import Page
 from kubekuma.standalone.objects import Objects
 from kubekuma.standalone.resources import Object, Resource
-from kubekuma.standalone.table import row, table
+from kubekuma.standalone.table import partial, row, table
 
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 
@@ -45,10 +45,12 @@ class Plain:
 
     def page(self, page: Page) -> bytes:
         """Encode a list."""
+        # As the machinery of custom resources does, and that of built-in kinds does not.
+        token = {"continue": ""} if self.resource.custom else {}
         head = {
             "kind": f"{self.resource.kind}List",
             "apiVersion": self.resource.api_version,
-            "metadata": list_metadata(page),
+            "metadata": {**token, **list_metadata(page)},
         }
         items = b",".join(self.objects.wire(self.resource, each) for each in page.items)
         return encoded(head)[:-1] + b',"items":[' + items + b"]}"
@@ -61,6 +63,38 @@ class Plain:
         """Encode the object of a bookmark."""
         kind, api_version = self.resource.kind, self.resource.api_version
         return encoded({"kind": kind, "apiVersion": api_version, "metadata": metadata})
+
+
+@attrs.frozen(kw_only=True)
+class Partial:
+    """The metadata of objects, and nothing else of them."""
+
+    objects: Objects
+    resource: Resource
+
+    def one(self, stored: Stored) -> bytes:
+        """Encode one object."""
+        return encoded(self._partial(stored))
+
+    def page(self, page: Page) -> bytes:
+        """Encode a list."""
+        head = {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": list_metadata(page),
+        }
+        return encoded({**head, "items": [self._partial(each) for each in page.items]})
+
+    def watched(self, stored: Stored, *, first: bool) -> bytes:  # noqa: ARG002 (part of the form)
+        """Encode the object of an event of a watch."""
+        return self.one(stored)
+
+    def bookmark(self, metadata: Object) -> bytes:
+        """Encode the object of a bookmark."""
+        return encoded(partial({"metadata": metadata}))
+
+    def _partial(self, stored: Stored) -> Object:
+        return partial(self.objects.seen(self.resource, stored))
 
 
 @attrs.frozen(kw_only=True)

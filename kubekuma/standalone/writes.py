@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import attrs
+
 from kubekuma.standalone.errors import conflict, stale
 from kubekuma.standalone.fields import Manager, managed_fields, managers_of
 from kubekuma.standalone.resources import CRDS, Object, Resource
@@ -111,17 +113,23 @@ def check_preconditions(
     """Refuse if the client means another object or version than ``live``."""
     uid, revision = wanted.get("uid"), wanted.get("resourceVersion")
     metadata = live["metadata"] if live is not None else {"uid": "", "resourceVersion": ""}
+    if deleting:
+        for given, field, what in (
+            (uid, "uid", ("UID", "deleted and then recreated")),
+            (revision, "resourceVersion", ("ResourceVersion", "modified")),
+        ):
+            if given and given != metadata[field]:
+                why = (
+                    f"the {what[0]} in the precondition ({given}) does not match the {what[0]} in "
+                    f"record ({metadata[field]}). The object might have been {what[1]}"
+                )
+                raise conflict(attrs.evolve(resource, plural=resource.kind), name, why)
+        return
     if uid and uid != metadata["uid"]:
         why = f"UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
         raise conflict(resource, name, f"Precondition failed: {why}")
     if not revision or revision in {"0", metadata["resourceVersion"]}:
         return
-    if deleting:
-        why = (
-            f"ResourceVersion in precondition: {revision}, ResourceVersion in object meta: "
-            f"{metadata['resourceVersion']}"
-        )
-        raise conflict(resource, name, f"Precondition failed: {why}")
     raise stale(resource, name)
 
 

@@ -35,7 +35,15 @@ _SPEC = {
     "required": ["size"],
     "properties": {
         "size": {"type": "integer", "minimum": 1, "description": "How big it is."},
-        "color": {"type": "string", "default": "red", "description": "Its colour."},
+        "color": {
+            "type": "string",
+            "default": "red",
+            "maxLength": 20,
+            "description": "Its colour.",
+            "x-kubernetes-validations": [
+                {"rule": "self != 'grey'", "messageExpression": "self + ' is no colour'"}
+            ],
+        },
         "note": {"type": "string", "maxLength": 20000},
         "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
         "parts": {
@@ -57,7 +65,7 @@ _SPEC = {
         {"rule": "self.size < 100", "message": "size must be less than 100"},
         {
             "rule": "self.size >= oldSelf.size - 50",
-            "messageExpression": "'must not shrink from ' + string(oldSelf.size)",
+            "message": "must not shrink by more than 50",
         },
     ],
 }
@@ -257,7 +265,7 @@ class Ran:
 class Kubectl:
     """kubectl with its home in a folder of its own."""
 
-    endpoint: Endpoint
+    kubeconfig: Path
     home: Path
 
     @property
@@ -265,7 +273,7 @@ class Kubectl:
         return {
             "HOME": str(self.home),
             "KUBECACHEDIR": str(self.home / "cache"),
-            "KUBECONFIG": str(self.endpoint.kubeconfig),
+            "KUBECONFIG": str(self.kubeconfig),
             "PATH": "/usr/bin:/bin",
         }
 

@@ -86,7 +86,7 @@ async def test_a_name_is_made_of_generate_name(widgets: Verbs) -> None:
         ({"metadata": {"name": "b"}, "spec": {}}, 422, "spec.size: Required value"),
         ({"metadata": {"name": "b"}, "spec": {"size": 0}}, 422, "greater than or equal to 1"),
         ({"metadata": {"name": "b"}, "spec": {"size": 100}}, 422, "size must be less than 100"),
-        ({"metadata": {"name": "b"}, "kind": "Gadget"}, 400, "do not match the expected ones"),
+        ({"metadata": {"name": "b"}, "kind": "Gadget"}, 422, "must be Widget"),
         ({"metadata": {"name": "b"}, "extra": 1}, 400, 'unknown field "extra"'),
     ],
 )
@@ -111,6 +111,8 @@ async def test_all_causes_are_told_at_once(widgets: Verbs) -> None:
         ("spec.size", "FieldValueTypeInvalid"),
         ("spec.color", "FieldValueTypeInvalid"),
         ("spec.parts[1]", "FieldValueDuplicate"),
+        # That rules were not asked.
+        ("<nil>", "FieldValueInvalid"),
     }
     assert details["group"] == "example.org"
 
@@ -229,7 +231,7 @@ async def test_a_dry_run_shows_the_outcome_and_stores_nothing(widgets: Verbs) ->
 
 async def test_transition_rules_look_back(widgets: Verbs) -> None:
     await widgets.apply(widget("a", size=90))
-    with pytest.raises(ApiError, match="must not shrink from 90") as refused:
+    with pytest.raises(ApiError, match="must not shrink by more than 50") as refused:
         await widgets.apply(widget("a", size=30))
     assert refused.value.code == 422
     await widgets.apply(widget("a", size=40))
@@ -293,7 +295,7 @@ async def test_finalizers_keep_an_object_until_they_are_gone(widgets: Verbs) -> 
 async def test_a_deletion_can_be_bound_to_one_version(widgets: Verbs) -> None:
     made = await widgets.create(widget("a"))
     for wrong in ({"uid": "x"}, {"resourceVersion": "1"}):
-        with pytest.raises(ApiError, match="Precondition failed") as refused:
+        with pytest.raises(ApiError, match="in the precondition") as refused:
             await widgets.delete("a", preconditions=wrong)
         assert refused.value.code == 409
     metadata = made["metadata"]
@@ -437,6 +439,22 @@ async def test_cancelled_writes_are_complete_or_not_there(widgets: Verbs) -> Non
         assert widgets.api.store.latest(widgets.resource.storage, widgets.key(name)) is not None
 
 
+async def test_objects_are_shown_as_the_definition_has_them_now(api: Api, widgets: Verbs) -> None:
+    made = await widgets.create(widget("a", note="x"))
+    changed = widgets_definition()
+    spec = changed["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    spec["properties"]["shape"] = {"type": "string", "default": "round"}
+    del spec["properties"]["note"]
+    definitions = verbs(api, "apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    await definitions.apply(changed, force=True)
+    widgets = verbs(api)
+    shown = widgets.get("a")
+    assert shown["spec"] == {"size": 1, "color": "red", "shape": "round"}
+    assert shown["metadata"] == made["metadata"]
+    await patch(widgets, "a", {"spec": {"size": 2}})
+    assert widgets.get("a")["spec"] == {"size": 2, "color": "red", "shape": "round"}
+
+
 async def test_a_stricter_definition_does_not_keep_the_status_from_being_written(
     api: Api, widgets: Verbs
 ) -> None:
@@ -455,4 +473,4 @@ async def test_a_stricter_definition_does_not_keep_the_status_from_being_written
         await patch(widgets, "a", {"spec": {"note": "longer", "size": 3}})
     details = refused.value.details
     assert details is not None
-    assert {each["field"] for each in details["causes"]} == {"spec.size", "spec.note"}
+    assert {each["field"] for each in details["causes"]} == {"<nil>", "spec.size", "spec.note"}

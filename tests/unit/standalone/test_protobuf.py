@@ -31,16 +31,30 @@ def test_a_secret_is_read() -> None:
     }
 
 
-def test_unknown_fields_and_empty_texts_are_passed_over() -> None:
-    raw = field(1, field(1, "x") + field(2, "") + field(8, b"")) + b"\x25\1\2\3\4\x29" + b"\0" * 8
+def test_what_is_empty_is_passed_over_also_where_it_is_unknown() -> None:
+    raw = field(1, field(1, "x") + field(2, "") + field(8, b"")) + field(3, field(9, b""))
     found = decoded_protobuf(envelope("v1", "Namespace", raw))
     assert found["metadata"] == {"name": "x"}
 
 
-def test_other_kinds_are_an_unsupported_media_type() -> None:
+@pytest.mark.parametrize(
+    ("kind", "raw"),
+    [
+        (("v1", "Service"), b""),
+        (("v1", "Namespace"), field(1, field(13, field(1, "an owner")))),
+        (("v1", "Namespace"), b"\x25\1\2\3\4"),
+    ],
+)
+def test_what_would_be_forgotten_is_refused(kind: tuple[str, str], raw: bytes) -> None:
     with pytest.raises(ApiError) as refused:
-        decoded_protobuf(envelope("apps/v1", "Deployment", b""))
+        decoded_protobuf(envelope(*kind, raw))
     assert refused.value.code == 415
+
+
+def test_messages_may_come_more_than_once() -> None:
+    rules = field(2, field(1, "get") + field(2, "")) + field(2, field(1, "list") + field(1, "*"))
+    found = decoded_protobuf(envelope("rbac.authorization.k8s.io/v1", "Role", rules))
+    assert found["rules"] == [{"verbs": ["get"], "apiGroups": [""]}, {"verbs": ["list", "*"]}]
 
 
 @pytest.mark.parametrize(

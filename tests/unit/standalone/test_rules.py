@@ -41,15 +41,15 @@ def test_rules_hold_in_every_place() -> None:
 @pytest.mark.parametrize(
     ("declared", "expected"),
     [
-        ("self.size > 5", ("", 'Invalid value: "object": failed rule: self.size > 5')),
-        ({"rule": "false", "message": " not so "}, ("", 'Invalid value: "object": not so')),
+        ("self.size > 5", ("<nil>", "Invalid value: failed rule: self.size > 5")),
+        ({"rule": "false", "message": " not so "}, ("<nil>", "Invalid value: not so")),
         (
             {"rule": "false", "messageExpression": "'got ' + string(self.size)", "message": "x"},
-            ("", 'Invalid value: "object": got 3'),
+            ("<nil>", "Invalid value: got 3"),
         ),
         (
             {"rule": "false", "messageExpression": "self.nope", "message": "instead"},
-            ("", 'Invalid value: "object": instead'),
+            ("<nil>", "Invalid value: instead"),
         ),
         (
             {"rule": "false", "message": "m", "fieldPath": ".size", "reason": "FieldValueRequired"},
@@ -57,7 +57,7 @@ def test_rules_hold_in_every_place() -> None:
         ),
         (
             {"rule": "false", "message": "m", "reason": "FieldValueForbidden"},
-            ("", "Forbidden: m"),
+            ("<nil>", "Forbidden: m"),
         ),
     ],
 )
