@@ -2,6 +2,8 @@
 
 import argparse
 import ipaddress
+import math
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -10,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from kubekuma.kit.log import LEVELS
+from kubekuma.kube.lease import Timing
 from kubekuma.validate import text
 
 T = TypeVar("T")
@@ -32,6 +35,8 @@ class Environment:
     watch_namespaces: tuple[str, ...]
     log_level: str
     listen: str
+    pod: str
+    timing: Timing
 
 
 def declare_environment(command: argparse.ArgumentParser) -> None:
@@ -48,13 +53,28 @@ def declare_environment(command: argparse.ArgumentParser) -> None:
         "--watch-namespaces", metavar="A,B", help="WATCH_NAMESPACES; all namespaces"
     )
     command.add_argument("--log-level", metavar="LEVEL", help="LOG_LEVEL; info")
+    command.add_argument("--pod-name", metavar="NAME", help="POD_NAME; the host's name")
+    for flag, says in _SPANS.items():
+        command.add_argument(f"--{flag.replace('_', '-')}", metavar="SECONDS", help=says)
 
 
 def read_environment(options: argparse.Namespace, environ: Mapping[str, str]) -> Environment:
     """What flags, or else variables, say. Raises Mistake with a name, what is wrong, an example."""
     read = _Reader(options, environ)
     data = Path(read("KUBEKUMA_DATA", "data", "kubekuma-data", str))
+    timing = Timing(
+        lease_seconds=read("LEASE_DURATION_SECONDS", "lease_duration_seconds", "45", _whole),
+        deadline_seconds=read("LEASE_DEADLINE_SECONDS", "lease_deadline_seconds", "30", _seconds),
+        renew_seconds=read("LEASE_RENEW_SECONDS", "lease_renew_seconds", "10", _seconds),
+        retry_seconds=read("LEASE_RETRY_SECONDS", "lease_retry_seconds", "2", _seconds),
+        request_seconds=read("LEASE_REQUEST_SECONDS", "lease_request_seconds", "5", _seconds),
+        history_seconds=read("HISTORY_WAIT_SECONDS", "history_wait_seconds", "600", _seconds),
+    )
+    for field, message in timing.mistakes():
+        raise Mistake(f"{_VARIABLES[field]} is {getattr(timing, field):g}: {message}")
     read("AUTH_MODE", "auth_mode", "disabled", _auth_mode)
+    # Without a login, others than this machine are served only where somebody has said so.
+    listening = _anywhere if "AUTH_MODE" in environ else parse_listen
     return Environment(
         data=data,
         database=read("DATABASE_URL", "database_url", "", _database) or data / "history.db",
@@ -62,8 +82,28 @@ def read_environment(options: argparse.Namespace, environ: Mapping[str, str]) ->
         kube_namespace=read("KUBE_NAMESPACE", "kube_namespace", "monitoring", _namespace),
         watch_namespaces=read("WATCH_NAMESPACES", "watch_namespaces", "", _namespaces),
         log_level=read("LOG_LEVEL", "log_level", "info", _log_level),
-        listen=read("LISTEN", "listen", "127.0.0.1:3000", parse_listen),
+        listen=read("LISTEN", "listen", "127.0.0.1:3000", listening),
+        pod=read("POD_NAME", "pod_name", "", str) or socket.gethostname(),
+        timing=timing,
     )
+
+
+_SPANS: Final = {
+    "lease_duration_seconds": "LEASE_DURATION_SECONDS; 45",
+    "lease_deadline_seconds": "LEASE_DEADLINE_SECONDS; 30",
+    "lease_renew_seconds": "LEASE_RENEW_SECONDS; 10",
+    "lease_retry_seconds": "LEASE_RETRY_SECONDS; 2",
+    "lease_request_seconds": "LEASE_REQUEST_SECONDS; 5",
+    "history_wait_seconds": "HISTORY_WAIT_SECONDS; 600",
+}
+_VARIABLES: Final = {
+    "lease_seconds": "LEASE_DURATION_SECONDS",
+    "deadline_seconds": "LEASE_DEADLINE_SECONDS",
+    "renew_seconds": "LEASE_RENEW_SECONDS",
+    "retry_seconds": "LEASE_RETRY_SECONDS",
+    "request_seconds": "LEASE_REQUEST_SECONDS",
+    "history_seconds": "HISTORY_WAIT_SECONDS",
+}
 
 
 @attrs.frozen
@@ -86,8 +126,8 @@ def _auth_mode(value: str) -> str:
         raise ValueError(f"must be one of {', '.join(AUTH_MODES)}, for example disabled")
     if value != "disabled":
         raise ValueError(
-            "this version has no login yet and serves the loopback interface only: "
-            "leave it out, or say disabled"
+            "this version has no login yet: leave it out, or say disabled, which lets LISTEN be "
+            "any address"
         )
     return value
 
@@ -126,22 +166,44 @@ def _namespaces(value: str) -> tuple[str, ...]:
     return tuple(_namespace(each.strip()) for each in value.split(",") if each.strip())
 
 
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        raise ValueError("must be a number of seconds, for example 10") from None
+    if not 0 <= seconds < math.inf:
+        raise ValueError("must be 0 or more seconds, for example 10")
+    return seconds
+
+
+def _whole(value: str) -> int:
+    seconds = _seconds(value)
+    if seconds != int(seconds):
+        raise ValueError("must be whole seconds, as the Lease says no fractions, for example 45")
+    return int(seconds)
+
+
 def _log_level(value: str) -> str:
     if value.lower() not in LEVELS:
         raise ValueError(f"must be one of {', '.join(LEVELS)}, for example info")
     return value.lower()
 
 
-def parse_listen(value: str) -> str:
-    """Check where to listen: HOST:PORT on the loopback interface; ValueError if it is not."""
+def _anywhere(value: str) -> str:
     host, _, port = value.rpartition(":")
     is_port = port.isascii() and port.isdigit() and int(port) <= 65535
     if not is_port or not host:
         raise ValueError("must be HOST:PORT, for example 127.0.0.1:3000 or [::1]:3000")
+    return value
+
+
+def parse_listen(value: str) -> str:
+    """Check where to listen: HOST:PORT on the loopback interface; ValueError if it is not."""
+    host, _, _ = _anywhere(value).rpartition(":")
     if not _is_loopback(host.strip("[]")):
         raise ValueError(
             "must be an address of the loopback interface, for example 127.0.0.1:3000: "
-            "this version serves nobody else; put a proxy in front to reach it from elsewhere"
+            "there is no login yet. AUTH_MODE=disabled says that everybody may read"
         )
     return value
 

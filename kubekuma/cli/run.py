@@ -9,7 +9,7 @@ import trio
 
 from kubekuma.app import Config, run_program
 from kubekuma.cli.environment import declare_environment, read_environment
-from kubekuma.cli.process import run_service
+from kubekuma.cli.process import Losing, run_service
 from kubekuma.kit.log import configure_logging
 
 _log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Run until SIGTERM: exit 0; a second one cuts it short: exit 130."""
+    """Run until SIGTERM: exit 0; a second one: exit 130; others may lead: exit 75."""
     environment = read_environment(options, environ)
     configure_logging(environment.log_level)
     environment.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -34,11 +34,14 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         kubeconfig=environment.kubeconfig,
         listen=environment.listen,
         watch_namespaces=environment.watch_namespaces,
+        kube_namespace=environment.kube_namespace,
+        pod=environment.pod,
+        timing=environment.timing,
     )
     return run_service(partial(_serve, config))
 
 
-async def _serve(config: Config, stop: trio.Event) -> None:
+async def _serve(config: Config, stop: trio.Event, losing: Losing) -> None:
     async with trio.open_nursery() as nursery:
-        url = await nursery.start(partial(run_program, config, stop=stop))
+        url = await nursery.start(partial(run_program, config, stop=stop, losing=losing))
         _log.info("running", url=url, database=str(config.database))

@@ -19,7 +19,7 @@ from kubekuma.cli.environment import (
     parse_listen,
     read_environment,
 )
-from kubekuma.cli.process import run_service
+from kubekuma.cli.process import Losing, run_service
 from kubekuma.kit.log import configure_logging
 from kubekuma.model.kinds import KINDS
 from kubekuma.model.schema import crd
@@ -67,7 +67,7 @@ def declare(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Run until SIGTERM: exit 0; a second one cuts it short: exit 130."""
+    """Run until SIGTERM: exit 0; a second one: exit 130; others may lead: exit 75."""
     # Another cluster's kubeconfig has nothing to say here.
     without = {name: value for name, value in environ.items() if name != "KUBECONFIG"}
     environment = read_environment(options, without)
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
 
 
-async def _serve(told: Standalone, stop: trio.Event) -> None:
+async def _serve(told: Standalone, stop: trio.Event, losing: Losing) -> None:
     """Run the API, and beside it the program: the API starts first and ends last."""
     environment = told.environment
     api_stop = trio.Event()
@@ -112,10 +112,15 @@ async def _serve(told: Standalone, stop: trio.Event) -> None:
             kubeconfig=endpoint.kubeconfig,
             listen=environment.listen,
             watch_namespaces=environment.watch_namespaces,
+            kube_namespace=environment.kube_namespace,
+            pod=environment.pod,
+            # There is no other history that could come: this directory is all there is.
+            timing=attrs.evolve(environment.timing, history_seconds=0.0),
+            embedded=True,
         )
         try:
             async with trio.open_nursery() as nursery:
-                url = await nursery.start(partial(run_program, config, stop=stop))
+                url = await nursery.start(partial(run_program, config, stop=stop, losing=losing))
                 _say_where(url, endpoint.kubeconfig, environment.data)
         finally:
             api_stop.set()

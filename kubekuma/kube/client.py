@@ -41,19 +41,20 @@ class Endpoint:
 OUR_ROOT: Final = f"apis/{GROUP}/{VERSION}"
 SECRETS: Final = Endpoint("api/v1", "secrets")
 EVENTS: Final = Endpoint("apis/events.k8s.io/v1", "events")
+LEASES: Final = Endpoint("apis/coordination.k8s.io/v1", "leases")
 
 
 class KubeClient:
     """One HTTP client with connections of its own. Give each watcher one: they never share."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, timeout: httpx.Timeout = TIMEOUT) -> None:
         self._http = httpx.AsyncClient(
             base_url=credentials.server,
             auth=credentials,
             verify=credentials.verify,
             proxy=credentials.proxy,
             trust_env=False,
-            timeout=TIMEOUT,
+            timeout=timeout,
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=4),
             headers={"User-Agent": "kubekuma", "Accept": "application/json"},
         )
@@ -119,9 +120,17 @@ class KubeClient:
             headers={"Content-Type": "application/apply-patch+yaml"},
         )
 
-    async def create(self, endpoint: Endpoint, namespace: str, body: Document) -> None:
-        """Create one object."""
-        await self._send("POST", endpoint.collection(namespace), json=body)
+    async def create(self, endpoint: Endpoint, namespace: str, body: Document) -> Document:
+        """Create one object, and return it as it is then."""
+        return await self._send("POST", endpoint.collection(namespace), json=body)
+
+    async def replace(self, endpoint: Endpoint, key: Key, body: Document) -> Document:
+        """Put ``body`` in the place of what it was made from, and return it as it is then.
+
+        It names the resourceVersion that was seen: 409 if that is not the
+        newest any more.
+        """
+        return await self._send("PUT", endpoint.object(key), json=body)
 
     async def _send(self, method: str, path: str, **more: Any) -> Document:
         try:

@@ -30,6 +30,12 @@ class Ledger:
         self._states = dict(states)
         self._uids = dict(uids)
 
+    def replace(self, states: Mapping[Key, MonitorState], uids: Mapping[Key, str]) -> None:
+        """Begin anew from what another has recorded; whoever reads ``states`` sees it there."""
+        self._states.clear()
+        self._states.update(states)
+        self._uids = dict(uids)
+
     @property
     def states(self) -> Mapping[Key, MonitorState]:
         """What is known of each monitor that was ever watched."""

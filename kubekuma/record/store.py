@@ -1,68 +1,125 @@
 """The history store: SQLite, with one writer and a few readers, each in threads of their own."""
 
-import fcntl
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
+from typing import Concatenate, Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
-import structlog
 import trio
 
-from kubekuma.record.migrate import migrate
-
-_log = structlog.get_logger(__name__)
+from kubekuma.record.lock import DatabaseLock
+from kubekuma.record.opening import open_reader, open_writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 Connection: TypeAlias = sqlite3.Connection
 Query: TypeAlias = Callable[Concatenate[Connection, P], T]
+# Raises if the transaction may not go on. Asked at its begin and right before its commit.
+Guard: TypeAlias = Callable[[Connection], None]
 
 READERS: Final = 4
-# How long a writer waits for another process that holds the lock, a backup for instance.
-BUSY_SECONDS: Final = 5.0
-# How long a start may look for damage; a large database is only looked at in part.
-LOOK_SECONDS: Final = 3.0
 
 
 class StoreError(Exception):
     """The database cannot be used at the moment: locked, full or broken. Worth another try."""
 
 
-class StoreInUseError(Exception):
-    """Another process works with this database."""
+class StoreBrokenError(StoreError):
+    """The file is no database, or not any more."""
 
 
-class Store:
-    """One database. Threads of its own, so that nobody else's work holds up the history's.
+class Reading(Protocol):
+    """What is enough for whoever only asks."""
 
-    Raises StoreInUseError, or SchemaTooNewError. A file that is no database
-    any more is moved aside: configuration is in the cluster, and watching
-    must go on.
-    """
+    async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``query(connection, ...)`` on one state of the database."""
+
+
+class Readers:
+    """The reading side of one database, whoever writes to it. There need not be one yet."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = _locked(path)
-        try:
-            self._writer = _opened(path)
-        except BaseException:
-            self._lock.close()
-            raise
-        self._writing = trio.CapacityLimiter(1)
         self._reading = trio.CapacityLimiter(READERS)
         self._idle: SimpleQueue[Connection] = SimpleQueue()
+
+    async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``query(connection, ...)`` on one state of the database.
+
+        Raises StoreError, also where there is no database, or one without the
+        tables that are asked for.
+        """
+
+        def run() -> T:
+            try:
+                with self._reader() as connection:
+                    return query(connection, *args, **kwargs)
+            except sqlite3.Error as error:
+                raise _ours(error) from error
+
+        return await trio.to_thread.run_sync(run, limiter=self._reading)
+
+    def close(self) -> None:
+        """Close every connection; nothing is under way any more. The next read opens anew."""
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except Empty:
+                return
+
+    @contextmanager
+    def _reader(self) -> Iterator[Connection]:
+        try:
+            connection = self._idle.get_nowait()
+        except Empty:
+            connection = open_reader(self.path)
+        try:
+            connection.execute("BEGIN")
+            yield connection
+            connection.rollback()
+        except BaseException:
+            # Another file may have taken the place of the one that it has open.
+            connection.close()
+            raise
+        self._idle.put(connection)
+
+
+class Store:
+    """One database, of which we are the only writer, by its lock.
+
+    Threads of its own, so that nobody else's work holds up the history's. A
+    file that is no database any more is moved aside: configuration is in the
+    cluster, and watching must go on.
+
+    Raises StoreInUseError, unless the ``lock`` is held already, or
+    SchemaTooNewError. The lock is the store's from then on.
+    """
+
+    def __init__(self, path: Path, lock: DatabaseLock | None = None) -> None:
+        self._lock = lock or DatabaseLock(path)
+        try:
+            self._writer = open_writer(path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._readers = Readers(path)
+        self._writing = trio.CapacityLimiter(1)
+        self._guard: Guard = lambda _: None
+
+    def guard(self, guard: Guard) -> None:
+        """Have every transaction from now on ask ``guard``, which raises in the writer's thread."""
+        self._guard = guard
 
     async def write(self, change: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``change(connection, ...)`` in a transaction of its own.
 
-        Raises StoreError, and has changed nothing, if the database refuses.
-        Once begun it is not cancelled: a commit must be known to have happened.
-        A loss of power may undo the last of these; see ``write_durably``.
+        Raises StoreError, or whatever the guard does, and has changed nothing,
+        if it cannot be. Once begun it is not cancelled: a commit must be known
+        to have happened. A loss of power may undo the last of these; see
+        ``write_durably``.
         """
         return await self._in_transaction("NORMAL", lambda: change(self._writer, *args, **kwargs))
 
@@ -77,101 +134,31 @@ class Store:
                 self._writer.execute(f"PRAGMA synchronous = {synchronous}")
                 with self._writer:
                     self._writer.execute("BEGIN IMMEDIATE")
-                    return change()
+                    self._guard(self._writer)
+                    changed = change()
+                    # The disk may have kept us for long.
+                    self._guard(self._writer)
+                    return changed
             except sqlite3.Error as error:
-                raise StoreError(str(error)) from error
+                raise _ours(error) from error
 
         return await trio.to_thread.run_sync(run, limiter=self._writing)
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``query(connection, ...)`` on one state of the database."""
-
-        def run() -> T:
-            try:
-                with self._reader() as connection:
-                    return query(connection, *args, **kwargs)
-            except sqlite3.Error as error:
-                raise StoreError(str(error)) from error
-
-        return await trio.to_thread.run_sync(run, limiter=self._reading)
+        return await self._readers.read(query, *args, **kwargs)
 
     def close(self) -> None:
         """Close every connection; nothing is under way any more."""
-        while True:
-            try:
-                self._idle.get_nowait().close()
-            except Empty:
-                break
+        self._readers.close()
         # A clean end leaves one file behind, not three; if it cannot be had, the next start copes.
-        with self._lock, closing(self._writer), suppress(sqlite3.Error):
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-    @contextmanager
-    def _reader(self) -> Iterator[Connection]:
         try:
-            connection = self._idle.get_nowait()
-        except Empty:
-            connection = _connect(self.path)
-            connection.execute("PRAGMA query_only = ON")
-        try:
-            connection.execute("BEGIN")
-            yield connection
+            with closing(self._writer), suppress(sqlite3.Error):
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
-            connection.rollback()
-            self._idle.put(connection)
+            self._lock.release()
 
 
-def _locked(path: Path) -> IO[bytes]:
-    # Held as long as the file is open: also the kernel's, when we are killed.
-    lock = path.with_name(f"{path.name}.lock").open("wb")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise StoreInUseError(f"another KubeKuma works with {path}") from error
-    return lock
-
-
-def _opened(path: Path) -> Connection:
-    try:
-        return _connect(path, _look_for_damage, migrate)
-    except sqlite3.OperationalError:
-        raise  # locked, full, or not ours to open: the file itself may be whole
-    except sqlite3.DatabaseError as error:
-        aside = path.with_name(f"{path.name}.broken-{int(time.time())}")
-        _log.error("history is broken, moved aside", file=str(aside), error=str(error))
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-        return _connect(path, migrate)
-
-
-def _look_for_damage(connection: Connection) -> None:
-    """Raise DatabaseError for what can be found in a few seconds."""
-    ends_at = time.monotonic() + LOOK_SECONDS
-    connection.set_progress_handler(lambda: time.monotonic() > ends_at, 10_000)
-    try:
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError as error:
-        if "interrupted" not in str(error):
-            raise
-        return
-    finally:
-        connection.set_progress_handler(None, 0)
-    if found != "ok":
-        raise sqlite3.DatabaseError(found)
-
-
-def _connect(path: Path, *prepare: Callable[[Connection], object]) -> Connection:
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
-        for step in prepare:
-            step(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _ours(error: sqlite3.Error) -> StoreError:
+    broken = isinstance(error, sqlite3.DatabaseError) and type(error) is sqlite3.DatabaseError
+    return (StoreBrokenError if broken else StoreError)(str(error))

@@ -5,18 +5,25 @@ from typing import TypeAlias
 
 from quart import Blueprint, Response, jsonify
 
-# What is not ready yet, and why; empty: everything is.
-NotReady: TypeAlias = Callable[[], Mapping[str, str]]
+# What is not as it should be, and why; empty: everything is.
+Complaints: TypeAlias = Callable[[], Mapping[str, str]]
 
 
-def health_routes(not_ready: NotReady) -> Blueprint:
-    """Build the routes."""
+def _none() -> Mapping[str, str]:
+    return {}
+
+
+def health_routes(not_ready: Complaints, ailing: Complaints = _none) -> Blueprint:
+    """Build the routes. What is ``ailing`` only a new process can cure."""
     routes = Blueprint("health", __name__)
 
     @routes.get("/health")
-    async def health() -> Response:
-        # Whoever reads this answer knows that the process and its loop are alive.
-        return jsonify(status="ok")
+    async def health() -> tuple[Response, int]:
+        # Whoever reads any answer knows that the process and its loop are alive.
+        ails = ailing()
+        if ails:
+            return jsonify(status="ailing", ails=ails), 503
+        return jsonify(status="ok"), 200
 
     @routes.get("/ready")
     async def ready() -> tuple[Response, int]:

@@ -123,13 +123,21 @@ class Instruments:
         return generate_latest(self._registry)
 
 
-def metrics_routes(board: Board, instruments: Instruments) -> Blueprint:
-    """Build the routes."""
+def _always() -> bool:
+    return True
+
+
+def metrics_routes(
+    board: Board, instruments: Instruments, speaks: Callable[[], bool] = _always
+) -> Blueprint:
+    """Build the routes. Of the monitors only one process ``speaks``: whoever checks them."""
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
     async def metrics() -> Response:
-        text = instruments.render() + await monitor_text(board)
+        text = instruments.render()
+        if speaks():
+            text += await monitor_text(board)
         return Response(text, content_type=CONTENT_TYPE)
 
     return routes

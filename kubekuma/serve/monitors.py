@@ -13,7 +13,7 @@ from kubekuma.model.result import Outcome, Timings
 from kubekuma.model.state import Heartbeat, Standing
 from kubekuma.record.heartbeats import Window, heartbeats
 from kubekuma.record.incidents import Incident, incidents
-from kubekuma.record.store import Store, StoreError
+from kubekuma.record.store import Reading, StoreError
 from kubekuma.record.uptime import WINDOWS, Uptime, uptimes_of
 from kubekuma.serve.board import Board, Row
 from kubekuma.serve.problem import Problem
@@ -36,7 +36,7 @@ MOST_HEARTBEATS: Final = 1000
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def monitor_routes(board: Board, store: Store, now: Callable[[], datetime]) -> Blueprint:
+def monitor_routes(board: Board, store: Reading, now: Callable[[], datetime]) -> Blueprint:
     """Build the routes; the arguments are all the outside world that they can reach."""
     routes = Blueprint("monitors", __name__, url_prefix="/api/v1/monitors")
 

@@ -13,7 +13,7 @@ import trio
 from support.embedded import client_of
 
 from kubekuma.app import Config, run_program
-from kubekuma.model.kinds import KINDS
+from kubekuma.model.kinds import KINDS, kind_named
 from kubekuma.model.schema import crd
 from kubekuma.standalone.server import Endpoint, serve_embedded_api
 
@@ -77,9 +77,9 @@ class Cluster:
     async def apply(self, document: Mapping[str, Any], *, status: int = 200) -> None:
         """What kubectl apply does; ``status`` is what is to come of it."""
         kind, meta = document["kind"], document["metadata"]
-        plural = {"Monitor": "monitors", "KubeKumaSettings": "kubekumasettings"}.get(kind)
+        ours = kind_named(kind)
         within = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
-        path = f"{GROUP}{within}/{plural}/{meta['name']}"
+        path = f"{GROUP}{within}/{ours.plural if ours else ''}/{meta['name']}"
         if kind == "Secret":
             path = f"/api/v1{within}/secrets/{meta['name']}"
         answer = await self.http.patch(
@@ -119,7 +119,7 @@ async def cluster(folder: Path) -> AsyncIterator[Cluster]:
         await serve_embedded_api(
             folder / "api",
             [crd(kind) for kind in KINDS],
-            namespaces=("shop",),
+            namespaces=("shop", "monitoring"),
             stop=stop,
             task_status=task_status,
         )
@@ -168,7 +168,7 @@ async def program(folder: Path, **config: Any) -> AsyncIterator[Program]:
         database=folder / "history.db",
         kubeconfig=folder / "api" / "kubeconfig",
         listen="127.0.0.1:0",
-        **config,
+        **{"kube_namespace": "shop", **config},
     )
 
     async def run(task_status: trio.TaskStatus[str]) -> None:

@@ -1,6 +1,7 @@
 """Settings of the process: flags win over variables, and mistakes come with what would be right."""
 
 import argparse
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from kubekuma.cli.environment import (
     declare_environment,
     read_environment,
 )
+from kubekuma.kube.lease import Timing
 
 
 def read(*flags: str, **environ: str) -> Environment:
@@ -29,6 +31,8 @@ def test_with_nothing_said_the_defaults_hold() -> None:
         watch_namespaces=(),
         log_level="info",
         listen="127.0.0.1:3000",
+        pod=socket.gethostname(),
+        timing=Timing(),
     )
 
 
@@ -47,6 +51,13 @@ def test_with_nothing_said_the_defaults_hold() -> None:
         ("LOG_LEVEL", "DEBUG", "log_level", "debug"),
         ("LISTEN", "[::1]:0", "listen", "[::1]:0"),
         ("LISTEN", "localhost:8080", "listen", "localhost:8080"),
+        ("POD_NAME", "kubekuma-0", "pod", "kubekuma-0"),
+        ("LEASE_DURATION_SECONDS", "60", "timing", Timing(lease_seconds=60)),
+        ("LEASE_DEADLINE_SECONDS", "20", "timing", Timing(deadline_seconds=20)),
+        ("LEASE_RENEW_SECONDS", "2.5", "timing", Timing(renew_seconds=2.5)),
+        ("LEASE_RETRY_SECONDS", "0.5", "timing", Timing(retry_seconds=0.5)),
+        ("LEASE_REQUEST_SECONDS", "3", "timing", Timing(request_seconds=3)),
+        ("HISTORY_WAIT_SECONDS", "0", "timing", Timing(history_seconds=0)),
     ],
 )
 def test_each_variable_is_understood(name: str, value: str, field: str, meant: object) -> None:
@@ -68,6 +79,10 @@ def test_each_variable_is_understood(name: str, value: str, field: str, meant: o
         ("AUTH_MODE", "oidc", "disabled"),
         ("LOG_LEVEL", "loud", "info"),
         ("LISTEN", "3000", "127.0.0.1:3000"),
+        ("LEASE_DURATION_SECONDS", "45.5", "whole seconds"),
+        ("LEASE_DURATION_SECONDS", "long", "for example 10"),
+        ("LEASE_RENEW_SECONDS", "-1", "for example 10"),
+        ("LEASE_RENEW_SECONDS", "inf", "for example 10"),
         ("LISTEN", "127.0.0.1:²", "127.0.0.1:3000"),
         ("LISTEN", "127.0.0.1:70000", "127.0.0.1:3000"),
         ("LISTEN", "0.0.0.0:3000", "127.0.0.1:3000"),
@@ -94,6 +109,9 @@ def test_a_mistake_names_the_variable_and_what_would_be_right(
         ("--watch-namespaces", "WATCH_NAMESPACES", "watch_namespaces", "a", "b"),
         ("--log-level", "LOG_LEVEL", "log_level", "error", "loud"),
         ("--listen", "LISTEN", "listen", "localhost:1", "0.0.0.0:1"),
+        ("--pod-name", "POD_NAME", "pod", "a", "b"),
+        ("--lease-duration-seconds", "LEASE_DURATION_SECONDS", "timing", "60", "x"),
+        ("--lease-renew-seconds", "LEASE_RENEW_SECONDS", "timing", "9", "x"),
     ],
 )
 def test_flags_win_even_over_bad_variables(
@@ -106,3 +124,18 @@ def test_flags_win_even_over_bad_variables(
 def test_a_mistake_in_a_flag_names_the_flag() -> None:
     with pytest.raises(Mistake, match=r"^--log-level is 'loud': must be one of "):
         read("--log-level", "loud", LOG_LEVEL="info")
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"LEASE_DEADLINE_SECONDS": "17"}, "LEASE_DEADLINE_SECONDS is 17: must be more than "),
+        ({"LEASE_DURATION_SECONDS": "36"}, "LEASE_DURATION_SECONDS is 36: must be more than "),
+        ({"LEASE_DURATION_SECONDS": "4000"}, "LEASE_DURATION_SECONDS is 4000: must be 3600 at "),
+        ({"LEASE_REQUEST_SECONDS": "0"}, "LEASE_REQUEST_SECONDS is 0: must be more than 0"),
+    ],
+)
+def test_times_that_would_let_two_lead_are_refused(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(Mistake) as made:
+        read(**environ)
+    assert str(made.value).startswith(named)

@@ -13,8 +13,8 @@ import pytest
 import trio
 
 from kubekuma.cli.environment import Mistake
-from kubekuma.cli.process import CUT_SHORT, SAME_SECONDS, run_service
-from kubekuma.record.store import StoreInUseError
+from kubekuma.cli.process import CUT_SHORT, SAME_SECONDS, Losing, run_service
+from kubekuma.record.migrate import SchemaTooNewError
 
 # Says what it does, and takes as long to stop as its argument says.
 SERVICE = """
@@ -22,7 +22,7 @@ import sys
 import trio
 from kubekuma.cli.process import run_service
 
-async def service(stop):
+async def service(stop, losing):
     print("running", flush=True)
     await stop.wait()
     print("stopping", flush=True)
@@ -94,16 +94,18 @@ def test_a_doubled_signal_counts_once() -> None:
 
 
 def test_a_service_that_ends_by_itself_ends_the_process() -> None:
-    async def service(stop: trio.Event) -> None:
+    async def service(stop: trio.Event, losing: Losing) -> None:  # noqa: ARG001 - a Service
         await trio.lowlevel.checkpoint()
         assert not stop.is_set()
 
     assert run_service(service) == 0
 
 
-@pytest.mark.parametrize("error", [StoreInUseError("in use"), PermissionError(13, "not allowed")])
+@pytest.mark.parametrize(
+    "error", [SchemaTooNewError("too new"), PermissionError(13, "not allowed")]
+)
 def test_what_a_person_can_put_right_is_said_in_one_line(error: Exception) -> None:
-    async def service(stop: trio.Event) -> None:
+    async def service(stop: trio.Event, losing: Losing) -> None:  # noqa: ARG001 - a Service
         async with trio.open_nursery():
             await trio.lowlevel.checkpoint()
             assert not stop.is_set()
@@ -115,7 +117,7 @@ def test_what_a_person_can_put_right_is_said_in_one_line(error: Exception) -> No
 
 
 def test_a_bug_is_no_mistake_of_a_person() -> None:
-    async def service(stop: trio.Event) -> None:
+    async def service(stop: trio.Event, losing: Losing) -> None:  # noqa: ARG001 - a Service
         await trio.lowlevel.checkpoint()
         raise KeyError(stop.is_set())
 
@@ -125,7 +127,7 @@ def test_a_bug_is_no_mistake_of_a_person() -> None:
 
 
 def test_signals_are_the_systems_again_afterwards() -> None:
-    async def service(stop: trio.Event) -> None:
+    async def service(stop: trio.Event, losing: Losing) -> None:  # noqa: ARG001 - a Service
         os.kill(os.getpid(), signal.SIGTERM)
         await stop.wait()
 

@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 from support.history import files, locked, open_store, rows
 from support.programs import python
 
+from kubekuma.record.lock import StoreInUseError
 from kubekuma.record.migrate import SchemaTooNewError, migrate, migrations
-from kubekuma.record.store import Connection, Store, StoreError, StoreInUseError
+from kubekuma.record.store import Connection, Store, StoreError
 
 HOLD = """
 import sys, time
