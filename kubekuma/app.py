@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import structlog
@@ -19,18 +19,31 @@ import trio
 from kubekuma.check.available import missing
 from kubekuma.check.live import Checking
 from kubekuma.check.service import CheckLoad, run_checks
+from kubekuma.kit.boottime import boottime
 from kubekuma.kit.server import serve_app
-from kubekuma.kit.workqueue import WorkQueue
-from kubekuma.kube.client import EVENTS, OUR_ROOT, Document, Endpoint, FieldManager, KubeClient
+from kubekuma.kit.watchdog import watch_loop
+from kubekuma.kube.client import EVENTS, Document, FieldManager, KubeClient
 from kubekuma.kube.credentials import Credentials, load_credentials
 from kubekuma.kube.events import Event, event_document
+from kubekuma.kube.lease import Lease, Timing
+from kubekuma.kube.lease_api import KubeLease
+from kubekuma.kube.lease_fence import Leadership
+from kubekuma.kube.lease_service import Election, hold_lease
 from kubekuma.kube.secrets import SecretCache, read_secret
-from kubekuma.model.kinds import KINDS, MONITOR, SETTINGS
+from kubekuma.lead import (
+    Throne,
+    ails,
+    leadership_figures,
+    lease_key,
+    new_identity,
+    standby_reason,
+)
+from kubekuma.model.kinds import MONITOR, SETTINGS
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
-from kubekuma.model.order import Drop, Enrol, Order, Plan, Recheck
+from kubekuma.model.order import Enrol, Order, Plan, Recheck
 from kubekuma.model.result import CheckResult
-from kubekuma.model.settings import SETTINGS_NAME, Settings
+from kubekuma.model.settings import SETTINGS_NAME, OnApiUnavailable
 from kubekuma.model.state import Checked
 from kubekuma.reconcile.health import Vitals, health_conditions
 from kubekuma.reconcile.publish import Lanes, run_publisher
@@ -41,17 +54,18 @@ from kubekuma.reconcile.worker import (
     Effects,
     Verdicts,
     became_invalid,
-    reconcile_monitor,
     reconcile_settings,
+    settings_in_force,
 )
 from kubekuma.record.crd_cache import cached_documents
 from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.service import run_recorder
 from kubekuma.record.states import load_states
-from kubekuma.record.store import Store, StoreError
+from kubekuma.record.store import Readers, StoreError
 from kubekuma.record.uptime import WINDOWS, uptimes, uptimes_of
 from kubekuma.record.writer import Document as Remembered
 from kubekuma.record.writer import StoreHealth, Writer
+from kubekuma.resources import ENDPOINTS, Resources
 from kubekuma.schedule.service import run_scheduler
 from kubekuma.serve.board import Board
 from kubekuma.serve.health import health_routes
@@ -59,10 +73,6 @@ from kubekuma.serve.index import index_routes
 from kubekuma.serve.metrics import Figure, Instruments, build_info, counts, gauges, metrics_routes
 from kubekuma.serve.monitors import monitor_routes
 from kubekuma.serve.server import WebApp, build_app
-from kubekuma.validate.load import load_monitor, load_settings
-from kubekuma.watch.cache import Cache
-from kubekuma.watch.reflector import Sync
-from kubekuma.watch.service import run_watch
 
 _log = structlog.get_logger(__name__)
 
@@ -76,7 +86,6 @@ HEALTH_EVERY_SECONDS: Final = 5.0
 RESULTS_WAITING: Final = 1000
 
 SETTINGS_KEY: Final = Key("", SETTINGS_NAME)
-_ENDPOINTS: Final = {each.name: Endpoint(OUR_ROOT, each.plural, each.namespaced) for each in KINDS}
 
 
 @attrs.frozen(kw_only=True)
@@ -87,6 +96,10 @@ class Config:
     kubeconfig: Path | None = None
     listen: str = "127.0.0.1:3000"
     watch_namespaces: tuple[str, ...] = ()
+    kube_namespace: str = "monitoring"  # where the Lease is
+    pod: str = attrs.field(factory=socket.gethostname)
+    timing: Timing = attrs.field(factory=Timing)
+    embedded: bool = False  # the API server is on this machine, and nobody else's
 
 
 def now() -> datetime:
@@ -94,48 +107,67 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def _nobody_is_told(_: float) -> None:
+    """The default of ``losing``."""
+
+
 async def run_program(
     config: Config,
     *,
     stop: trio.Event,
+    losing: Callable[[float], None] = _nobody_is_told,
     task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run everything until ``stop``, then let it run dry; reports the server's URL once it works.
+    """Run everything until ``stop``, then let it run dry.
 
-    The server starts first and ends last, so that health can always be asked.
-    Raises NoCredentialsError, StoreInUseError, SchemaTooNewError or OSError
-    for what must be put right before a start.
+    Reports the server's URL once everything works, or once it is clear that
+    another process leads. The server starts first, so that health can always
+    be asked; the Lease is given back last. ``losing`` is told when the Lease
+    is lost, and how many seconds are left then for the work to end.
+
+    Raises NoCredentialsError, SchemaTooNewError or OSError for what must be
+    put right before a start, and LeaseLostError when others may lead: the
+    process should end then, as whatever comes after it begins anew.
     """
     # Checks leave little behind that counting references does not free: looking for it after each
     # 700 objects, as is usual, costs a tenth of their time, and more of a start's.
     gc.set_threshold(20_000, 50, 100)
-    credentials = await load_credentials(config.kubeconfig)
-    store = await trio.to_thread.run_sync(Store, config.database)
+    program = await assemble(config)
     try:
-        program = await assemble(config, credentials, store)
         async with trio.open_nursery() as nursery:
-            serving = trio.Event()
-            app = program.web_app()
-            (url, *_) = await nursery.start(partial(serve_app, app, [config.listen], stop=serving))
+            url = await nursery.start(program.serve)
+            _log.info("serving", url=url)
             try:
-                await program.run(stop, partial(task_status.started, url))
+                async with trio.open_nursery() as always:
+                    await program.watch(always, stop)
+                    always.start_soon(program.report_settled, partial(task_status.started, url))
+                    lead = partial(program.lead, stop=stop)
+                    await hold_lease(program.election(losing), lead, stop=stop)
+                    await program.settled.wait()
+                    always.cancel_scope.cancel()
             finally:
-                serving.set()
-                with trio.move_on_after(1, shield=True):
-                    await program.client.aclose()
+                program.closing.set()
     finally:
-        store.close()
+        await program.aclose()
 
 
-async def assemble(config: Config, credentials: Credentials, store: Store) -> "Program":
+async def assemble(config: Config) -> "Program":
     """Everything that the stages share, with what an earlier run has left."""
-    states, uids = await store.read(load_states)
+    credentials = await load_credentials(config.kubeconfig)
+    readers = Readers(config.database)
+    ledger = Ledger({}, {})
+    with suppress(StoreError):
+        ledger.replace(*await readers.read(load_states))
+    # Of its own: whoever waits for a new token elsewhere must not keep the Lease waiting.
+    own = await load_credentials(config.kubeconfig)
+    lease = KubeLease(own, lease_key(config.kube_namespace), config.timing)
     return Program(
         config=config,
         credentials=credentials,
-        store=store,
+        readers=readers,
+        lease=lease,
         client=KubeClient(credentials),
-        ledger=Ledger(states, uids),
+        ledger=ledger,
     )
 
 
@@ -145,21 +177,27 @@ class Program:
 
     config: Config
     credentials: Credentials
-    store: Store
+    readers: Readers
+    lease: KubeLease
     client: KubeClient
     ledger: Ledger
     running: dict[Key, Monitor] = attrs.field(factory=dict)
-    queue: WorkQueue[Item] = attrs.field(factory=WorkQueue)
     lanes: Lanes[Line] = attrs.field(factory=Lanes)
     load: CheckLoad = attrs.field(factory=CheckLoad)
     store_health: StoreHealth = attrs.field(factory=StoreHealth)
-    syncs: list[Sync] = attrs.field(factory=list)
+    resources: Resources = attrs.field(init=False)
     secrets: SecretCache = attrs.field(init=False)
     ready: bool = False
+    leadership: Leadership = attrs.field(init=False)
+    throne: Throne = attrs.field(init=False)
+    closing: trio.Event = attrs.field(factory=trio.Event)  # the server is to end
+    closed: trio.Event = attrs.field(factory=trio.Event)  # and has
+    working: trio.Event = attrs.field(factory=trio.Event)
+    settled: trio.Event = attrs.field(factory=trio.Event)  # we work, or it is clear that we do not
+    stalls: int = 0
     checking: Checking = attrs.field(init=False)
-    monitors: Cache[Monitor] = attrs.field(init=False)
-    settings: Cache[Settings] = attrs.field(init=False)
-    writer: Writer = attrs.field(init=False)
+    writer: Writer | None = None  # there is one while we lead
+    unwritten: dict[tuple[str, Key], Remembered] = attrs.field(factory=dict)
     reporter: Reporter = attrs.field(init=False)
     instruments: Instruments = attrs.field(init=False)
     board: Board = attrs.field(init=False)
@@ -172,10 +210,18 @@ class Program:
         self._events_in, self._events = trio.open_memory_channel[Event](MOST_WAITING)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.checking = Checking(self.secrets.value, descriptors=descriptors)
-        self.monitors = self._cache(MONITOR.name, load_monitor)
-        self.settings = self._cache(SETTINGS.name, load_settings)
-        self.writer = Writer(self.store, self._committed, self.store_health)
-        self.board = Board(monitors=self.monitors, states=self.ledger.states)
+        self.resources = Resources(
+            home=self.config.kube_namespace, states=self.ledger.states, keep=self._remember
+        )
+        self.leadership = Leadership(boottime, self._continues)
+        self.throne = Throne(
+            database=self.config.database,
+            readers=self.readers,
+            identity=new_identity(self.config.pod),
+            leadership=self.leadership,
+            embedded=self.config.embedded,
+        )
+        self.board = Board(monitors=self.resources.monitors, states=self.ledger.states)
         self.instruments = Instruments(self._figures)
         self.reporter = Reporter(
             self.lanes,
@@ -193,13 +239,109 @@ class Program:
         return build_app(
             (
                 index_routes(),
-                health_routes(self._not_ready),
-                metrics_routes(self.board, self.instruments),
-                monitor_routes(self.board, self.store, now),
+                health_routes(self._not_ready, partial(ails, self.leadership, self.config.timing)),
+                metrics_routes(
+                    self.board, self.instruments, lambda: standby_reason(self.leadership) is None
+                ),
+                monitor_routes(self.board, self.readers, now),
             )
         )
 
-    async def run(self, stop: trio.Event, started: Callable[[], None]) -> None:
+    # What runs on every replica
+
+    async def serve(self, *, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until ``closing``; reports where."""
+        try:
+            async with trio.open_nursery() as nursery:
+                serve = partial(serve_app, self.web_app(), [self.config.listen], stop=self.closing)
+                (url, *_) = await nursery.start(serve)
+                task_status.started(url)
+        finally:
+            self.closed.set()
+
+    async def watch(self, always: trio.Nursery, stop: trio.Event) -> None:
+        """Follow the cluster until ``stop``, and the database while another writes to it."""
+        with suppress(StoreError):
+            await self.resources.seed(lambda kind: self.readers.read(cached_documents, kind))
+        await always.start(self._run_watches, stop)
+        await always.start(watch_loop, self._stalled)
+        # Whether there is to be a Lease at all, the settings say.
+        with trio.move_on_after(LIST_SECONDS):
+            for sync in self.resources.of(SETTINGS.name):
+                await sync.tried.wait()
+
+    async def _run_watches(
+        self, stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        async with trio.open_nursery() as watches:
+            await watches.start(
+                partial(
+                    self.resources.run_watches,
+                    namespaces=self.config.watch_namespaces,
+                    credentials=self.credentials,
+                )
+            )
+            watches.start_soon(self._follow_history)
+            task_status.started()
+            await stop.wait()
+            watches.cancel_scope.cancel()
+
+    async def report_settled(self, started: Callable[[], None]) -> None:
+        """Call ``started`` once everything works, or it is clear that we do not lead."""
+        await self.leadership.settled.wait()
+        if self.leadership.is_held:
+            await self.working.wait()
+        started()
+        self.settled.set()
+
+    def election(self, losing: Callable[[float], None]) -> Election:
+        """How it is decided who leads."""
+        return Election(
+            api=self.lease,
+            key=lease_key(self.config.kube_namespace),
+            identity=self.throne.identity,
+            timing=self.config.timing,
+            leadership=self.leadership,
+            gather=self.throne.gather,
+            required=lambda: (
+                settings_in_force(self.resources.settings).mode.single_instance_required
+            ),
+            losing=losing,
+        )
+
+    async def aclose(self) -> None:
+        """Close what is open; nothing runs any more."""
+        with trio.move_on_after(1, shield=True):
+            await self.client.aclose()
+            await self.lease.aclose()
+        self.throne.release()
+        self.readers.close()
+
+    # What runs while we lead
+
+    async def lead(self, before: Lease | None, *, stop: trio.Event) -> None:
+        """Work until ``stop``; the Lease was claimed over ``before``."""
+        if not await self.throne.reach(stop):
+            self.working.set()  # nobody need wait for it any more
+            return
+        store = await self.throne.open(before)
+        try:
+            self.ledger.replace(*await store.read(load_states))
+            self.writer = Writer(store, self._committed, self.store_health)
+            for each in self.unwritten.values():
+                self.writer.add(each)
+            self.unwritten.clear()
+            await self.run(self.writer, stop, self.working.set)
+            # Whoever reads must have ended before the database does.
+            self.closing.set()
+            await self.closed.wait()
+            self.readers.close()
+            await self.throne.finish(store)
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(store.close)
+
+    async def run(self, writer: Writer, stop: trio.Event, started: Callable[[], None]) -> None:
         """Start sinks before sources; at ``stop``, end sources before sinks."""
         orders_in, orders_out = trio.open_memory_channel[Order](math.inf)
         due_in, due_out = trio.open_memory_channel[tuple[Key, ...]](0)
@@ -215,8 +357,6 @@ class Program:
         async def order(plan: Plan) -> None:
             running = self.running.get(plan.key) if isinstance(plan, Enrol) else None
             self.checking.expect(plan.key, running)
-            if isinstance(plan, Drop):
-                self.reporter.forget(plan.key)
             await plans_in.send(plan)
             orders_in.send_nowait(plan)
 
@@ -226,7 +366,7 @@ class Program:
                     run_recorder,
                     results_out,
                     self.ledger,
-                    self.writer,
+                    writer,
                     self.running,
                     ask_recheck=ask_recheck,
                     timeout_of=self.checking.timeout_of,
@@ -259,35 +399,17 @@ class Program:
     async def _run_sources(
         self, sources: trio.Nursery, order: Callable[[Plan], Awaitable[None]]
     ) -> None:
-        for cache, kind in ((self.settings, SETTINGS), (self.monitors, MONITOR)):
-            cache.seed(await self.store.read(cached_documents, kind.name))
         await sources.start(run_events, self._events, self._create_event)
-        for kind, cache in ((SETTINGS, self.settings), (MONITOR, self.monitors)):
-            await sources.start(
-                partial(
-                    run_watch,
-                    kind.name,
-                    _ENDPOINTS[kind.name],
-                    cache,
-                    namespaces=self.config.watch_namespaces,
-                    credentials=self.credentials,
-                    follow=self.syncs.append,
-                )
-            )
         with trio.move_on_after(LIST_SECONDS):
-            for sync in self.syncs:
+            for sync in self.resources.syncs:
                 await sync.tried.wait()
         effects = self._effects(order)
-        registry = {
-            MONITOR.name: partial(reconcile_monitor, world=effects),
-            SETTINGS.name: partial(reconcile_settings, world=effects),
-        }
         await reconcile_settings(SETTINGS_KEY, effects)
-        await sources.start(run_reconciler, self.queue, registry)
+        registry = self.resources.registry(effects)
+        await sources.start(run_reconciler, self.resources.queue, registry)
         sources.start_soon(self._publish_when_all_is_scheduled)
         sources.start_soon(self._drop_vanished)
         sources.start_soon(self._watch_vitals)
-        sources.start_soon(self._refresh_uptimes)
         # What is alive now stays: looking through it again and again would only hold up everybody.
         gc.collect()
         gc.freeze()
@@ -295,16 +417,18 @@ class Program:
 
     def _effects(self, order: Callable[[Plan], Awaitable[None]]) -> Effects:
         return Effects(
-            monitors=self.monitors,
-            settings=self.settings,
+            world=self.resources.world,
             running=self.running,
             secret=self.secrets.value,
             missing_checker=missing,
             order=order,
             publish=self._publish,
+            forget=self.reporter.forget,
             settings_changed=self.checking.configure,
-            health=lambda: health_conditions(self.vitals),
-            again_after=lambda kind, key, seconds: self.queue.add_after(Item(kind, key), seconds),
+            health=lambda: (*health_conditions(self.vitals), *self.throne.conditions()),
+            again_after=lambda kind, key, seconds: self.resources.queue.add_after(
+                Item(kind, key), seconds
+            ),
             now=now,
         )
 
@@ -312,19 +436,19 @@ class Program:
 
     async def _publish_when_all_is_scheduled(self) -> None:
         # Thousands of first statuses would only keep the first checks waiting.
-        await self.monitors.listed.wait()
+        await self.resources.listed()
         with trio.move_on_after(LONGEST_START_SECONDS):
-            while len(self.queue):  # noqa: ASYNC110 - nobody else waits for it, and it is soon over
+            while len(self.resources.queue):  # noqa: ASYNC110 - nobody else waits for it, and it is soon over
                 await trio.sleep(0.05)
         _log.info("all monitors are scheduled", count=len(self.running))
         await run_publisher(self.lanes, self.reporter.write)
 
     async def _drop_vanished(self) -> None:
         """Find the monitors that were deleted while we were away."""
-        await self.monitors.listed.wait()
+        await self.resources.listed()
         for key in tuple(self.ledger.states):
-            if self.monitors.get(key) is None:
-                self.queue.add(Item(MONITOR.name, key))
+            if self.resources.monitors.get(key) is None:
+                self.resources.queue.add(Item(MONITOR.name, key))
 
     async def _watch_vitals(self) -> None:
         skipped = 0
@@ -337,15 +461,19 @@ class Program:
             )
             skipped = self.load.skipped
             if health_conditions(vitals) != health_conditions(self.vitals):
-                self.queue.add(Item(SETTINGS.name, SETTINGS_KEY))
+                self.resources.queue.add(Item(SETTINGS.name, SETTINGS_KEY))
             self.vitals = vitals
             await trio.sleep(HEALTH_EVERY_SECONDS)
 
-    async def _refresh_uptimes(self) -> None:
+    async def _follow_history(self) -> None:
         while True:
             began = trio.current_time()
             with suppress(StoreError):
-                self.board.uptimes = await self.store.read(uptimes, tuple(WINDOWS), now())
+                self.board.uptimes = await self.readers.read(uptimes, tuple(WINDOWS), now())
+                recorded = await self.readers.read(load_states) if self.writer is None else None
+                # The database may have become ours meanwhile, and we know better.
+                if recorded is not None and not self.leadership.history:
+                    self.ledger.replace(*recorded)
             # The more there is to sum up, the rarer: so that it never costs much.
             spent = trio.current_time() - began
             await trio.sleep(max(UPTIME_EVERY_SECONDS, 300 * spent))
@@ -353,21 +481,29 @@ class Program:
     # What stages are handed
 
     async def _checked(self, monitor: Monitor) -> CheckResult:
+        self.leadership.check_work()
         result = await self.checking.check(monitor)
         self.instruments.checked(monitor, result)
         return result
 
     def _committed(self, recorded: Sequence[Recorded]) -> None:
         for each in recorded:
-            transition = each.judgement.transition
-            if each.judgement.standing_changed:
+            running = self.running.get(each.key)
+            origin = running.meta.origin if running is not None else None
+            if origin is not None:
+                if each.judgement.standing_changed:
+                    self.resources.item_changed(origin)
+            elif each.judgement.standing_changed:
                 self.reporter.changed(each.key)
             else:
                 self.reporter.checked(each.key)
-            if transition is not None:
-                self._tell(transition_event(transition, each.uid))
+            if each.judgement.transition is not None:
+                self._tell(transition_event(each.judgement.transition, each.uid, origin))
 
     def _publish(self, verdicts: Verdicts) -> None:
+        if verdicts.meta.origin is not None:
+            self.resources.said_of_item(verdicts)
+            return
         self.reporter.conditions(verdicts)
         invalid = became_invalid(verdicts)
         if invalid is not None:
@@ -379,33 +515,50 @@ class Program:
                 self._events_in.send_nowait(event)
 
     async def _create_event(self, event: Event) -> None:
+        self.leadership.check()
         document = event_document(event, socket.gethostname())
         await self.client.create(EVENTS, event.key.namespace or "default", document)
 
     async def _apply_status(
         self, kind: str, key: Key, body: Document, manager: FieldManager
     ) -> None:
-        await self.client.apply_status(_ENDPOINTS[kind], key, body, manager)
+        self.leadership.check()
+        await self.client.apply_status(ENDPOINTS[kind], key, body, manager)
 
     async def _percents(self, key: Key) -> Mapping[str, str | None]:
         try:
-            found = await self.store.read(uptimes_of, key, now())
+            found = await self.readers.read(uptimes_of, key, now())
         except StoreError:
             return {}
         return {name: uptime.percent for name, uptime in found.items()}
 
-    def _cache(self, kind: str, load: Callable[[Document], Any]) -> Cache[Any]:
-        return Cache(
-            load,
-            changed=lambda key: self.queue.add(Item(kind, key)),
-            keep=lambda key, document: self.writer.add(
-                Remembered(kind=kind, key=key, document=document)
-            ),
-        )
+    def _remember(self, kind: str, key: Key, document: Document | None) -> None:
+        # On standby another process writes: what is newest is written once it is our turn.
+        entry = Remembered(kind=kind, key=key, document=document)
+        if self.writer is None:
+            self.unwritten[kind, key] = entry
+        else:
+            self.writer.add(entry)
+
+    def _continues(self) -> bool:
+        wanted = settings_in_force(self.resources.settings).leader_election.on_api_unavailable
+        return wanted is OnApiUnavailable.CONTINUE
+
+    def _stalled(self, seconds: float, where: str) -> None:
+        self.stalls += 1
+        _log.error("the event loop stood still", seconds=round(seconds, 1), where=where)
 
     def _not_ready(self) -> Mapping[str, str]:
-        waits = {sync.kind: sync.error for sync in self.syncs if sync.error}
-        if not self.ready:
+        # Who has listed once goes on from there when the API server is away.
+        waits = {
+            sync.kind: sync.error
+            for sync in self.resources.syncs
+            if sync.error and sync.heard_at == -math.inf
+        }
+        standby = standby_reason(self.leadership)
+        if standby is not None:
+            waits["leadership"] = standby
+        elif not self.ready:
             waits["start"] = "resources are being listed"
         if self.store_health.error:
             waits["database"] = self.store_health.error
@@ -413,13 +566,17 @@ class Program:
 
     def _figures(self) -> Iterator[Figure]:
         yield build_info()
+        yield from leadership_figures(self.leadership, self.stalls)
         load, health, limiter = self.load, self.store_health, self.checking.limiter
         yield from gauges(
             monitors_watched=("Monitors on the agenda, or paused.", len(self.running)),
             checks_in_flight=("Checks under way.", load.in_flight),
             checks_waiting=("Checks that are due and wait for a place.", load.waiting),
             checks_at_once=("Checks that may run at once.", limiter.total_tokens),
-            reconcile_queue_depth=("Objects that wait to be reconciled.", len(self.queue)),
+            reconcile_queue_depth=(
+                "Objects that wait to be reconciled.",
+                len(self.resources.queue),
+            ),
             status_queue_depth=("Status writes that wait.", len(self.lanes)),
             history_queue_depth=("Entries that wait for their commit.", health.waiting),
             ready=("1 once everything works.", float(not self._not_ready())),
@@ -431,7 +588,7 @@ class Program:
             history_commits=("Commits.", health.commits),
             history_shed=("Heartbeats shed while the database was away.", health.shed),
         )
-        for sync in self.syncs:
+        for sync in self.resources.syncs:
             labels = {"kind": sync.kind}
             for name, doc, value in (
                 ("watch_lists", "Lists asked of the API server.", sync.lists),

@@ -1,6 +1,5 @@
-"""Decides what one object needs. Pure: ``worker`` carries the plan out."""
+"""Decides what one monitor needs. Pure: ``worker`` carries the plan out."""
 
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import attrs
@@ -8,7 +7,17 @@ import attrs
 from kubekuma.model.meta import Condition, Key, Truth
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.order import Drop, Enrol, Pause
-from kubekuma.model.settings import Settings, SettingsSpec
+from kubekuma.model.settings import SettingsSpec
+from kubekuma.reconcile.outcome import (
+    NOT_ATTEMPTED,
+    Said,
+    conditions,
+    goes_on,
+    invalid,
+    refused,
+    secrets_missing,
+)
+from kubekuma.reconcile.references import out_of_reach
 from kubekuma.validate.monitor import monitor_under
 from kubekuma.validate.rule import FieldError, Rejected
 
@@ -20,7 +29,6 @@ class Plan:
     order: Enrol | Pause | Drop
     running: Monitor | None = None  # what is checked from now on
     conditions: tuple[Condition, ...] = ()
-    generation: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -30,6 +38,8 @@ class Facts:
     settings: SettingsSpec
     missing_checker: str | None = None  # the part of the spec for which there is no checker
     missing_secrets: tuple[str, ...] = ()
+    unmet: Said | None = None  # what the valid form refers to and is not there
+    home: str  # KubeKuma's own namespace
     now: datetime
 
 
@@ -56,48 +66,39 @@ def plan_monitor(
     generation = latest.meta.generation
     fallback = next((each for each in (valid, running) if _may_go_on(each, latest, facts)), None)
     if fallback is None or facts.missing_checker is not None:
-        reconciled = (Truth.UNKNOWN, "InvalidSpec", "an invalid spec is not attempted")
-        conditions = _conditions(generation, wrong, reconciled)
-        return Plan(order=Drop(key=key), conditions=conditions, generation=generation)
-    said = f"generation {fallback.meta.generation} goes on, the last that was valid"
-    reconciled = (Truth.FALSE, "RunningGeneration", said)
+        return Plan(
+            order=Drop(key=key),
+            conditions=conditions(generation, invalid(wrong), NOT_ATTEMPTED),
+        )
     return attrs.evolve(
         _plan_valid(fallback, facts),
-        conditions=_conditions(generation, wrong, reconciled),
-        generation=generation,
+        conditions=conditions(generation, invalid(wrong), goes_on(fallback.meta)),
     )
-
-
-def plan_settings(latest: Settings | Rejected) -> tuple[Condition, ...]:
-    """The conditions of the settings."""
-    wrong = latest.errors if isinstance(latest, Rejected) else ()
-    reconciled = (Truth.TRUE, "InForce", "")
-    if wrong:
-        reconciled = (Truth.FALSE, "InvalidSpec", "the last valid settings, or the defaults, hold")
-    return _conditions(latest.meta.generation, wrong, reconciled)
 
 
 def _plan_valid(monitor: Monitor, facts: Facts) -> Plan:
     key, spec, generation = monitor.meta.key, monitor.spec, monitor.meta.generation
     if not spec.enabled:
-        reconciled = (Truth.TRUE, "Paused", "spec.enabled is false")
-        conditions = _conditions(generation, (), reconciled)
+        paused = Said(Truth.TRUE, "Paused", "spec.enabled is false")
         return Plan(
-            order=Pause(key=key), running=monitor, conditions=conditions, generation=generation
+            order=Pause(key=key),
+            running=monitor,
+            conditions=conditions(generation, None, paused),
         )
     if facts.missing_checker is not None:
         said = f"this version has no checker for {facts.missing_checker}"
-        conditions = _conditions(generation, (), (Truth.FALSE, "CheckerUnavailable", said))
-        return Plan(order=Drop(key=key), conditions=conditions, generation=generation)
-    reconciled = (Truth.TRUE, "Scheduled", "")
+        lacking = refused("CheckerUnavailable", said)
+        return Plan(
+            order=Drop(key=key),
+            conditions=conditions(generation, None, lacking),
+        )
+    reconciled = facts.unmet or Said(Truth.TRUE, "Scheduled")
     if facts.missing_secrets:
-        said = f"there is no {_listed(facts.missing_secrets)} in this namespace"
-        reconciled = (Truth.FALSE, "SecretMissing", said)
+        reconciled = secrets_missing(facts.missing_secrets)
     return Plan(
         order=_enrolment(monitor, facts),
         running=monitor,
-        conditions=_conditions(generation, (), reconciled),
-        generation=generation,
+        conditions=conditions(generation, None, reconciled),
     )
 
 
@@ -125,30 +126,4 @@ def _enrolment(monitor: Monitor, facts: Facts) -> Enrol:
 def _wrong(monitor: Monitor | Rejected, facts: Facts) -> tuple[FieldError, ...]:
     if isinstance(monitor, Rejected):
         return monitor.errors
-    return tuple(monitor_under(monitor.spec, facts.settings))
-
-
-def _conditions(
-    generation: int, wrong: Sequence[FieldError], reconciled: tuple[Truth, str, str]
-) -> tuple[Condition, ...]:
-    valid = (Truth.TRUE, "Valid", "")
-    if wrong:
-        valid = (Truth.FALSE, "InvalidSpec", "; ".join(map(str, wrong)))
-    follows = reconciled[0] is Truth.TRUE and not wrong
-    ready = reconciled if not wrong else valid
-    if not follows:
-        ready = (Truth.FALSE, *ready[1:])
-    return tuple(
-        Condition(
-            type=type_, status=status, reason=reason, message=said, observed_generation=generation
-        )
-        for type_, (status, reason, said) in (
-            ("Valid", valid),
-            ("Reconciled", reconciled),
-            ("Ready", ready),
-        )
-    )
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
+    return (*monitor_under(monitor.spec, facts.settings), *out_of_reach(monitor, facts.home))

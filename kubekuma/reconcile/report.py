@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -36,10 +36,11 @@ class Line(NamedTuple):
 
 @attrs.frozen
 class Written:
-    """The conditions that stand in the status of one object."""
+    """The conditions that stand in the status of one object, and what else we said there."""
 
     uid: str
     conditions: tuple[Condition, ...]
+    status: Mapping[str, Any]
 
 
 class Reporter:
@@ -81,9 +82,10 @@ class Reporter:
         written = self._written.get(place)
         if written is not None and written.uid == verdicts.meta.uid:
             known = {each.type: each for each in written.conditions}
-            return merged(known, verdicts.conditions, self._now()) == written.conditions
+            found = merged(known, verdicts.conditions, self._now())
+            return found == written.conditions and verdicts.status == written.status
         # A former run may have written them: messages are not kept, and only faults have one.
-        return all(
+        return not verdicts.status and all(
             (before := verdicts.before.get(each.type)) is not None
             and (before.status, before.reason, before.observed_generation)
             == (each.status, each.reason, each.observed_generation)
@@ -100,10 +102,10 @@ class Reporter:
         delay = self._refresh_seconds() * (1 + SPREAD * self._chance())
         self._lanes.add_after(self._summary(key), delay)
 
-    def forget(self, key: Key) -> None:
-        """The monitor is gone, and its status with it."""
-        self._verdicts.pop((MONITOR.name, key), None)
-        self._written.pop((MONITOR.name, key), None)
+    def forget(self, kind: str, key: Key) -> None:
+        """The object is gone, and its status with it."""
+        self._verdicts.pop((kind, key), None)
+        self._written.pop((kind, key), None)
 
     async def write(self, line: Line) -> None:
         """Write one part of one status. Raises KubeError."""
@@ -123,9 +125,11 @@ class Reporter:
             known |= {each.type: each for each in written.conditions}
         conditions = merged(known, verdicts.conditions, self._now())
         kind = _KINDS[line.kind]
-        body = conditions_body(kind, verdicts.meta, verdicts.generation, conditions)
+        body = conditions_body(
+            kind, verdicts.meta, verdicts.generation, conditions, verdicts.status
+        )
         await self._apply_status(line.kind, line.key, body, line.manager)
-        self._written[place] = Written(verdicts.meta.uid, conditions)
+        self._written[place] = Written(verdicts.meta.uid, conditions, verdicts.status)
 
     async def _write_summary(self, line: Line) -> None:
         monitor, state = self._running.get(line.key), self._states.get(line.key)

@@ -26,14 +26,18 @@ _UP: Final = {
 
 
 def conditions_body(
-    kind: Kind, meta: ObjectMeta, generation: int, conditions: Sequence[Condition]
+    kind: Kind,
+    meta: ObjectMeta,
+    generation: int,
+    conditions: Sequence[Condition],
+    status: Mapping[str, Any],
 ) -> Mapping[str, Any]:
-    """What ``kubekuma-reconciler`` applies: how the spec is, and what became of it."""
-    return _body(
-        kind,
-        meta,
-        {"observedGeneration": generation, "conditions": [_condition(each) for each in conditions]},
-    )
+    """What ``kubekuma-reconciler`` applies: how the spec is, and what became of it.
+
+    ``status`` is what else it says of this kind, in its JSON form.
+    """
+    said = {"observedGeneration": generation, "conditions": [_condition(it) for it in conditions]}
+    return _body(kind, meta, {**status, **said})
 
 
 def summary_body(

@@ -5,15 +5,18 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal
 
+import structlog
 import trio
 
 from kubekuma.kit.contain import contain
-from kubekuma.kube.errors import KubeError
+from kubekuma.kube.errors import KubeError, Refused
 from kubekuma.kube.events import Event
-from kubekuma.model.kinds import MONITOR
-from kubekuma.model.meta import Condition
+from kubekuma.model.kinds import MONITOR, MONITOR_SET
+from kubekuma.model.meta import Condition, Key
 from kubekuma.model.state import Transition
 from kubekuma.reconcile.worker import Verdicts
+
+_log = structlog.get_logger(__name__)
 
 # Events are for people who look: beyond so many that wait, new ones are dropped.
 MOST_WAITING: Final = 1000
@@ -27,8 +30,11 @@ _TOLD: Final[Mapping[str, tuple[str, Literal["Normal", "Warning"]]]] = {
 }
 
 
-def transition_event(transition: Transition, uid: str) -> Event | None:
-    """The Event of a transition; None for those that nobody needs to hear of."""
+def transition_event(transition: Transition, uid: str, origin: Key | None = None) -> Event | None:
+    """The Event of a transition; None for those that nobody needs to hear of.
+
+    That of an item is the Event of its set, ``origin``: there is no other object.
+    """
     told = _TOLD.get(transition.after)
     if told is None or not uid or (transition.first and transition.after == "up"):
         # That a new monitor is up is what everybody expects, ten thousand times after a start.
@@ -36,13 +42,14 @@ def transition_event(transition: Transition, uid: str) -> Event | None:
     reason, kind = told
     why = f" ({transition.reason.value})" if transition.reason is not None else ""
     said = f": {transition.message}" if transition.message else ""
+    item = "" if origin is None else f"{transition.key.name.removeprefix(f'{origin.name}.')} "
     return Event(
-        kind=MONITOR.name,
-        key=transition.key,
-        uid=uid,
+        kind=MONITOR.name if origin is None else MONITOR_SET.name,
+        key=origin or transition.key,
+        uid=uid if origin is None else uid.partition("/")[0],
         reason=reason,
         action="Check",
-        note=f"was {transition.before}, is {transition.after}{why}{said}",
+        note=f"{item}was {transition.before}, is {transition.after}{why}{said}",
         at=transition.at,
         type=kind,
     )
@@ -78,6 +85,8 @@ async def run_events(
     async def attempt(event: Event) -> None:
         try:
             await create(event)
+        except Refused as error:
+            _log.warning("Event was refused", reason=event.reason, error=str(error))
         except KubeError:
             return  # the reflectors say that the API server is away
 

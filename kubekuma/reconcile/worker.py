@@ -6,81 +6,123 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from kubekuma.model.kinds import MONITOR, SETTINGS
+from kubekuma.model.kinds import MONITOR, SETTINGS, Kind
 from kubekuma.model.meta import Condition, Key, ObjectMeta, SecretKeyRef, Truth
 from kubekuma.model.monitor import Monitor, MonitorSpec
 from kubekuma.model.order import Plan as Order
 from kubekuma.model.settings import Settings, SettingsSpec
-from kubekuma.reconcile.plan import Facts, Plan, plan_monitor, plan_settings
+from kubekuma.reconcile.outcome import (
+    NOT_ATTEMPTED,
+    Outcome,
+    conditions,
+    goes_on,
+    invalid,
+    secrets_missing,
+)
+from kubekuma.reconcile.plan import Facts, Plan, plan_monitor
+from kubekuma.reconcile.references import refers, unmet
+from kubekuma.reconcile.registry import FAIL_CLOSED, PLANNERS
+from kubekuma.reconcile.world import World
 from kubekuma.validate.declared import parts_of
+from kubekuma.validate.decode import encoded
+from kubekuma.validate.rule import Rejected
 from kubekuma.validate.seen import Objects, Seen
 
-# A Secret that is missing may come; one that is there may go.
-SECRETS_AGAIN_SECONDS: Final = 60.0
+# A Secret that is missing may come; one that is there may go. So may what a monitor refers to.
+AGAIN_SECONDS: Final = 60.0
 
 GetSecret: TypeAlias = Callable[[str, SecretKeyRef], Awaitable[bytes | None]]
 
 
 @attrs.frozen(kw_only=True)
 class Verdicts:
-    """Conditions of one object that are to be written."""
+    """Conditions of one object, and what else its status says, that are to be written."""
 
     kind: str
     meta: ObjectMeta
     generation: int
     conditions: tuple[Condition, ...]
     before: Mapping[str, Condition]
+    status: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
 class Effects:
     """Everything that a reconcile may touch outside its own plan."""
 
-    monitors: Objects[Monitor]
-    settings: Objects[Settings]
+    world: World
     running: dict[Key, Monitor]  # what is checked; read by others
     secret: GetSecret
     missing_checker: Callable[[MonitorSpec], str | None]
     order: Callable[[Order], Awaitable[None]]
     publish: Callable[[Verdicts], None]
+    forget: Callable[[str, Key], None]
     settings_changed: Callable[[SettingsSpec], bool]
     health: Callable[[], tuple[Condition, ...]]
     again_after: Callable[[str, Key, float], None]
     now: Callable[[], datetime]
 
 
-async def reconcile_monitor(key: Key, world: Effects) -> None:
+async def reconcile_monitor(key: Key, effects: Effects) -> None:
     """Bring the agenda and the conditions of ``key`` in line with its spec.
 
     Safe to repeat at any time. Errors propagate: the work queue turns them
     into a delayed retry of this key alone.
     """
+    world = effects.world
     seen = world.monitors.get(key)
     latest, valid = (seen.latest, seen.valid) if seen is not None else (None, None)
     facts = Facts(
         settings=settings_in_force(world.settings),
-        missing_checker=world.missing_checker(valid.spec) if valid is not None else None,
-        missing_secrets=await _missing_secrets(valid, world),
-        now=world.now(),
+        missing_checker=effects.missing_checker(valid.spec) if valid is not None else None,
+        missing_secrets=await _missing_secrets(valid, key.namespace, effects),
+        unmet=unmet(valid, world) if valid is not None else None,
+        home=world.home,
+        now=effects.now(),
     )
-    plan = plan_monitor(key, latest, valid, facts, running=world.running.get(key))
-    await _run(key, plan, world)
-    if facts.missing_secrets or (valid is not None and any(True for _ in _refs(valid))):
-        world.again_after(MONITOR.name, key, SECRETS_AGAIN_SECONDS)
-    if seen is not None:
-        world.publish(_verdicts(MONITOR.name, seen, plan.generation, plan.conditions))
+    plan = plan_monitor(key, latest, valid, facts, running=effects.running.get(key))
+    await _run(key, plan, effects)
+    if valid is not None and (refers(valid) or any(True for _ in _refs(valid))):
+        effects.again_after(MONITOR.name, key, AGAIN_SECONDS)
+    if seen is None:
+        effects.forget(MONITOR.name, key)
+    else:
+        effects.publish(_verdicts(MONITOR, seen, plan.conditions))
 
 
-async def reconcile_settings(key: Key, world: Effects) -> None:
+async def reconcile_settings(key: Key, effects: Effects) -> None:
     """Put the settings in force, and look at every monitor under them."""
-    seen = world.settings.get(key)
-    if world.settings_changed(settings_in_force(world.settings)):
+    world = effects.world
+    if effects.settings_changed(settings_in_force(world.settings)):
         for each in tuple(world.monitors.keys()):
-            world.again_after(MONITOR.name, each, 0.0)
-    if seen is not None:
-        generation = seen.latest.meta.generation
-        conditions = (*plan_settings(seen.latest), *world.health())
-        world.publish(_verdicts(SETTINGS.name, seen, generation, conditions))
+            effects.again_after(MONITOR.name, each, 0.0)
+    await reconcile_other(SETTINGS, world.settings, key, effects)
+
+
+async def reconcile_other(kind: Kind, objects: Objects[Any], key: Key, effects: Effects) -> None:
+    """Say what becomes of ``key``, which is neither scheduled nor changes what is.
+
+    Safe to repeat at any time, as ``reconcile_monitor``.
+    """
+    seen = objects.get(key)
+    if seen is None:
+        effects.forget(kind.name, key)
+        return
+    meta, said = seen.latest.meta, None
+    if isinstance(seen.latest, Rejected):
+        said = invalid(seen.latest.errors)
+    outcome = Outcome(reconciled=NOT_ATTEMPTED)
+    if seen.valid is not None and not (said and kind.name in FAIL_CLOSED):
+        outcome = await _outcome(kind, seen.valid, effects)
+    reconciled = outcome.reconciled
+    if said is not None and seen.valid is not None and kind.name not in FAIL_CLOSED:
+        reconciled = goes_on(seen.valid.meta)
+    found = conditions(meta.generation, said or outcome.forbidden, reconciled)
+    more = (*outcome.more, *(effects.health() if kind is SETTINGS else ()))
+    status = encoded(outcome.status) if outcome.status is not None else {}
+    effects.publish(_verdicts(kind, seen, (*found, *more), status))
+    if outcome.again_seconds is not None:
+        effects.again_after(kind.name, key, outcome.again_seconds)
 
 
 def settings_in_force(settings: Objects[Settings]) -> SettingsSpec:
@@ -94,36 +136,51 @@ def settings_in_force(settings: Objects[Settings]) -> SettingsSpec:
 _DEFAULTS: Final = SettingsSpec()
 
 
-async def _run(key: Key, plan: Plan, world: Effects) -> None:
+async def _outcome(kind: Kind, valid: Any, effects: Effects) -> Outcome:
+    world, key = effects.world, valid.meta.key
+    outcome = PLANNERS[kind.name](valid, world, effects.now())
+    if outcome.forbidden is not None:
+        # Nobody's Secrets are read for it.
+        return outcome
+    missing = await _missing_secrets(valid, key.namespace or world.home, effects)
+    if any(True for _ in _refs(valid)):
+        effects.again_after(kind.name, key, AGAIN_SECONDS)
+    return attrs.evolve(outcome, reconciled=secrets_missing(missing)) if missing else outcome
+
+
+async def _run(key: Key, plan: Plan, effects: Effects) -> None:
     if plan.running is None:
-        world.running.pop(key, None)
+        effects.running.pop(key, None)
     else:
-        world.running[key] = plan.running
-    await world.order(plan.order)
+        effects.running[key] = plan.running
+    await effects.order(plan.order)
 
 
-async def _missing_secrets(monitor: Monitor | None, world: Effects) -> tuple[str, ...]:
-    if monitor is None:
+async def _missing_secrets(valid: Any, namespace: str, effects: Effects) -> tuple[str, ...]:
+    if valid is None:
         return ()
-    refs = {(ref.name, ref.key): ref for ref in _refs(monitor)}
-    namespace = monitor.meta.key.namespace
-    missing = [ref for ref in refs.values() if await world.secret(namespace, ref) is None]
+    refs = {(ref.name, ref.key): ref for ref in _refs(valid)}
+    missing = [ref for ref in refs.values() if await effects.secret(namespace, ref) is None]
     return tuple(f"Secret {ref.name} with a key {ref.key}" for ref in missing)
 
 
-def _refs(monitor: Monitor) -> Iterator[SecretKeyRef]:
-    return (part for _, part in parts_of(monitor.spec) if isinstance(part, SecretKeyRef))
+def _refs(resource: Any) -> Iterator[SecretKeyRef]:
+    return (part for _, part in parts_of(resource.spec) if isinstance(part, SecretKeyRef))
 
 
 def _verdicts(
-    kind: str, seen: Seen[Any], generation: int, conditions: tuple[Condition, ...]
+    kind: Kind,
+    seen: Seen[Any],
+    found: tuple[Condition, ...],
+    status: Mapping[str, Any] | None = None,
 ) -> Verdicts:
     return Verdicts(
-        kind=kind,
+        kind=kind.name,
         meta=seen.latest.meta,
-        generation=generation,
-        conditions=conditions,
+        generation=seen.latest.meta.generation,
+        conditions=found,
         before={each.type: each for each in seen.conditions},
+        status=status or {},
     )
 
 

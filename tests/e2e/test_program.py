@@ -19,9 +19,23 @@ from support.program import (
     until,
 )
 
+from kubekuma.kube.lease import Timing
+
 # A request that is cut off leaves its body half read, and trio says so of what httpx forgot.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
 
+SHORT = Timing(
+    lease_seconds=6,
+    deadline_seconds=4.0,
+    renew_seconds=1.0,
+    retry_seconds=0.3,
+    request_seconds=1.0,
+    history_seconds=0.0,
+)
+GOING_ON = {
+    **SETTINGS,
+    "spec": {**SETTINGS["spec"], "leaderElection": {"onApiUnavailable": "Continue"}},
+}
 EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
 WEB = "/api/v1/monitors/shop/web"
 
@@ -150,7 +164,7 @@ async def test_a_secret_that_is_missing_and_then_made(
     nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kubekuma.kube.secrets.MISSED_SECONDS", 0.2)
-    monkeypatch.setattr("kubekuma.reconcile.worker.SECRETS_AGAIN_SECONDS", 0.3)
+    monkeypatch.setattr("kubekuma.reconcile.worker.AGAIN_SECONDS", 0.3)
     site = await started(nursery)
     ref = {"name": "login", "key": "token"}
     target = {
@@ -220,28 +234,60 @@ async def test_without_the_api_server_checks_go_on_and_begin(
     monkeypatch.setattr("kubekuma.app.LIST_SECONDS", 0.5)
     site = await started(nursery)
     async with cluster(tmp_path) as api:
-        async with program(tmp_path) as it:
+        async with program(tmp_path, timing=SHORT) as it:
+            await api.apply(GOING_ON)
             await api.apply(monitor(site))
             await until(api.monitor, state_is("up"))
             await api.go_away()
+            # The Lease has run out, the database is ours.
+            await until(
+                lambda: it.text("/metrics"),
+                lambda text: sample(text, "kubekuma_lease_degraded") == 1,
+            )
             checked = len(site.requests)
             site.status = "500 Oops"
             await until(lambda: it.get(WEB), lambda found: found["state"] == "down")
             assert len(site.requests) > checked
-            ready = await until(
-                lambda: it.http.get("/ready"), lambda got: len(got.json().get("waits", ())) == 2
-            )
-            assert (ready.status_code, "Monitor" in ready.json()["waits"]) == (503, True)
+            assert (await it.get("/ready"))["status"] == "ready"
             assert (await it.get("/health"))["status"] == "ok"
             assert await it.end() < 8
-        async with program(tmp_path) as it:
+        async with program(tmp_path, timing=SHORT) as it:
+            # Not before it is clear that nobody answers; what is known can be read meanwhile.
+            waits = (await it.get("/ready"))["waits"]
+            assert "the Lease cannot be read" in waits["leadership"]
             assert (await it.get(WEB))["state"] == "down"
             site.status = "200 OK"
             await until(lambda: it.get(WEB), lambda found: found["state"] == "up")
+            ready = await it.http.get("/ready")
+            assert (ready.status_code, "Monitor" in ready.json()["waits"]) == (503, True)
             assert await it.end() < 8
     # When it is back, it learns what happened, and its own conditions are as old as they were.
-    async with cluster(tmp_path) as api, program(tmp_path):
+    async with cluster(tmp_path) as api, program(tmp_path, timing=SHORT):
         await until(api.monitor, state_is("up"))
+
+
+async def test_without_the_api_server_nothing_begins_unless_the_settings_say_so(
+    nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubekuma.app.LIST_SECONDS", 0.5)
+    site = await started(nursery)
+    async with cluster(tmp_path) as api:
+        async with program(tmp_path) as it:
+            await api.apply(monitor(site))
+            await until(api.monitor, state_is("up"))
+            assert await it.end() < 5
+        await api.go_away()
+        checked = len(site.requests)
+        async with program(tmp_path, timing=SHORT) as it:
+            # Longer than whoever may go on would wait.
+            await trio.sleep(SHORT.deadline_seconds + 1)
+            assert "the Lease cannot be read" in (await it.get("/ready"))["waits"]["leadership"]
+            assert sample(await it.text("/metrics"), "kubekuma_leader") == 0
+            assert sample(await it.text("/metrics"), "kubekuma_monitor_up", name="web") is None
+            # What the last run has recorded can be read.
+            assert (await it.get(WEB))["state"] == "up"
+            assert await it.end() < 8
+    assert len(site.requests) == checked
 
 
 async def test_what_was_deleted_while_we_were_away_is_checked_no_more(

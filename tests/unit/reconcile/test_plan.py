@@ -9,11 +9,12 @@ from kubekuma.model.meta import Condition, Truth
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.order import Drop, Enrol, Pause
 from kubekuma.model.settings import Scheduler, SettingsSpec
-from kubekuma.reconcile.plan import Facts, Plan, plan_monitor, plan_settings
-from kubekuma.validate.load import load_monitor, load_settings
+from kubekuma.reconcile.outcome import refused
+from kubekuma.reconcile.plan import Facts, Plan, plan_monitor
+from kubekuma.validate.load import load_monitor
 from kubekuma.validate.rule import Rejected
 
-FACTS = Facts(settings=SettingsSpec(), now=at(0))
+FACTS = Facts(settings=SettingsSpec(), home="monitoring", now=at(0))
 SLOW_ONLY = SettingsSpec(scheduler=Scheduler(min_interval_seconds=300))
 
 
@@ -148,11 +149,26 @@ def test_planning_twice_is_planning_once() -> None:
         assert plan(latest, valid) == plan(latest, valid)
 
 
-def test_valid_settings_are_in_force_and_invalid_ones_are_not() -> None:
-    head = {"apiVersion": "monitoring.kubekuma.io/v1", "kind": "KubeKumaSettings"}
-    meta = {"name": "kubekuma", "generation": 3}
-    good = load_settings({**head, "metadata": meta, "spec": {}})
-    assert told(plan_settings(good))["Ready"] == ("True", "InForce")
-    bad = load_settings({**head, "metadata": meta, "spec": {"location": "No Place"}})
-    assert told(plan_settings(bad))["Ready"] == ("False", "InvalidSpec")
-    assert told(plan_settings(bad))["Reconciled"] == ("False", "InvalidSpec")
+def test_a_reference_that_leads_nowhere_is_told_and_the_monitor_is_checked() -> None:
+    found = plan(monitor(), unmet=refused("PolicyMissing", "there is none"))
+    assert isinstance(found.order, Enrol)
+    assert told(found.conditions)["Ready"] == ("False", "PolicyMissing")
+
+
+def test_references_stay_within_reach() -> None:
+    far = monitor(
+        dependsOn=[{"name": "router", "namespace": "net"}],
+        alerting={"policyRef": {"name": "p", "namespace": "net"}},
+    )
+    found = plan(far)
+    assert found.order == Drop(key=WEB)
+    assert found.conditions[0].message.split("; ") == [
+        "spec.dependsOn[0].namespace: must be shop, the monitor's own",
+        "spec.alerting.policyRef.namespace: must be shop, the monitor's own, or monitoring",
+    ]
+    lent = monitor(alerting={"policyRef": {"name": "p", "namespace": "monitoring"}})
+    assert isinstance(plan(lent).order, Enrol)
+    # From KubeKuma's own namespace, everything is within reach.
+    assert isinstance(plan(far, home="shop").order, Enrol) is False
+    near = monitor(dependsOn=[{"name": "router", "namespace": "net"}])
+    assert isinstance(plan(near, home="shop").order, Enrol)

@@ -6,6 +6,7 @@ import attrs
 import trio
 from build import WEB, at, document
 from support.fault import at_every_cancellation
+from support.world import Cluster
 
 from kubekuma.model.kinds import MONITOR
 from kubekuma.model.meta import Condition, Key, SecretKeyRef, Truth
@@ -14,7 +15,7 @@ from kubekuma.model.order import Drop, Enrol, Pause
 from kubekuma.model.order import Plan as Order
 from kubekuma.model.settings import SETTINGS_NAME, Settings, SettingsSpec
 from kubekuma.reconcile.worker import (
-    SECRETS_AGAIN_SECONDS,
+    AGAIN_SECONDS,
     Effects,
     Verdicts,
     became_invalid,
@@ -22,7 +23,6 @@ from kubekuma.reconcile.worker import (
     reconcile_settings,
     settings_in_force,
 )
-from kubekuma.validate.load import load_monitor, load_settings
 from kubekuma.watch.cache import Cache
 
 SETTINGS_KEY = Key("", SETTINGS_NAME)
@@ -61,12 +61,16 @@ class World:
     in_force: SettingsSpec = attrs.field(factory=SettingsSpec)
     again: list[tuple[str, Key, float]] = attrs.field(factory=list)
     running: dict[Key, Monitor] = attrs.field(factory=dict)
-    monitors: Cache[Monitor] = attrs.field(
-        factory=lambda: Cache(load_monitor, lambda _: None, lambda _, __: None)
-    )
-    settings: Cache[Settings] = attrs.field(
-        factory=lambda: Cache(load_settings, lambda _: None, lambda _, __: None)
-    )
+    forgotten: list[tuple[str, Key]] = attrs.field(factory=list)
+    cluster: Cluster = attrs.field(factory=Cluster)
+
+    @property
+    def monitors(self) -> Cache[Monitor]:
+        return self.cluster.caches["Monitor"]
+
+    @property
+    def settings(self) -> Cache[Settings]:
+        return self.cluster.caches["KubeKumaSettings"]
 
     async def _secret(self, namespace: str, ref: SecretKeyRef) -> bytes | None:
         await trio.lowlevel.checkpoint()
@@ -84,13 +88,13 @@ class World:
 
     def effects(self) -> Effects:
         return Effects(
-            monitors=self.monitors,
-            settings=self.settings,
+            world=self.cluster.world,
             running=self.running,
             secret=self._secret,
             missing_checker=lambda _: self.missing,
             order=self._order,
             publish=self.published.append,
+            forget=lambda kind, key: self.forgotten.append((kind, key)),
             settings_changed=self._configure,
             health=lambda: (
                 Condition(type="DatabaseHealthy", status=Truth.TRUE, reason="Written"),
@@ -137,6 +141,7 @@ async def test_what_is_gone_is_dropped_checked_no_more_and_not_spoken_of() -> No
     assert world.orders[-1] == Drop(key=WEB)
     assert world.running == {}
     assert len(world.published) == 1
+    assert world.forgotten == [("Monitor", WEB)]
 
 
 async def test_a_pause_keeps_what_is_known_of_the_monitor() -> None:
@@ -187,7 +192,7 @@ async def test_every_secret_is_asked_for_once_and_looked_at_again() -> None:
     await world.reconcile()
     assert world.said()["Ready"] == ("True", "Scheduled")
     # What is there may go: it is looked at again as well.
-    assert world.again == [(MONITOR.name, WEB, SECRETS_AGAIN_SECONDS)] * 2
+    assert world.again == [(MONITOR.name, WEB, AGAIN_SECONDS)] * 2
 
 
 async def test_other_settings_have_every_monitor_looked_at_again() -> None:

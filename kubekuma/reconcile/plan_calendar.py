@@ -1,0 +1,101 @@
+"""Plans for what holds for a time: maintenance windows and silences. Pure."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from kubekuma.kit.recurrence import parse_rule, starts
+from kubekuma.model.maintenance import Window, WindowSchedule, WindowStatus
+from kubekuma.model.meta import Key, Truth
+from kubekuma.model.reach import selector
+from kubekuma.model.silence import Silence, SilenceStatus
+from kubekuma.reconcile.outcome import Outcome, Said, refused
+from kubekuma.reconcile.world import World, count, in_force
+
+# A little more than a day, in which what is shown changes at least once.
+MOST_AGAIN_SECONDS: Final = 90_000.0
+
+NOT_MUTED: Final = Said(
+    Truth.FALSE, "NotImplemented", "this version sends no messages yet that could be held back"
+)
+
+
+def plan_window(window: Window, world: World, now: datetime) -> Outcome:
+    """Plan for planned work: whether it goes on, when it begins next, and for how many."""
+    spec, namespace = window.spec, window.meta.key.namespace
+    active, following, change = _occurrences(spec.schedule, now)
+    status = WindowStatus(
+        is_active=spec.enabled and active,
+        next_occurrence=following if spec.enabled else None,
+        monitor_count=count(world.monitors, selector(spec.match, namespace, world.home)),
+    )
+    missing = [
+        f"spec.pages[{index}]: there is no valid StatusPage {name}"
+        for index, name in enumerate(spec.pages)
+        if in_force(world.pages, Key(namespace, name)) is None
+    ]
+    reconciled = refused("PageMissing", "; ".join(missing)) if missing else NOT_MUTED
+    if not spec.enabled:
+        reconciled = Said(Truth.TRUE, "Disabled", "spec.enabled is false")
+    return Outcome(reconciled=reconciled, status=status, again_seconds=_wait(change, now))
+
+
+def plan_silence(silence: Silence, world: World, now: datetime) -> Outcome:
+    """Plan for a silence: whether it holds, for how long still, and for how many monitors."""
+    spec, namespace = silence.spec, silence.meta.key.namespace
+    begins = spec.starts_at or silence.meta.created_at or now
+    active = begins <= now < spec.expires_at
+    left = spec.expires_at - now
+    status = SilenceStatus(
+        is_active=active,
+        expires_in=_coarse(left) if left > timedelta(0) else None,
+        affected_count=count(world.monitors, selector(spec.match, namespace, world.home)),
+    )
+    reconciled = NOT_MUTED
+    change: datetime | None = begins if now < begins else spec.expires_at
+    if now >= spec.expires_at:
+        reconciled, change = Said(Truth.TRUE, "Expired", "it has ended"), None
+    elif active:
+        # The text of what is left changes before the end does come.
+        unit = timedelta(days=1) if left > timedelta(days=1) else timedelta(hours=1)
+        change = now + min(left % unit or unit, left)
+    return Outcome(reconciled=reconciled, status=status, again_seconds=_wait(change, now))
+
+
+def occurrences(schedule: WindowSchedule) -> Iterator[tuple[datetime, datetime]]:
+    """Start and end of each occurrence in order, in UTC, those in ``exdates`` left out."""
+    rule = parse_rule(schedule.recurrence.rrule) if schedule.recurrence is not None else None
+    length = schedule.end - schedule.start
+    for start in starts(rule, schedule.start, ZoneInfo(schedule.timezone)):
+        if start not in schedule.exdates:
+            yield start, start + length
+
+
+def _occurrences(
+    schedule: WindowSchedule | None, now: datetime
+) -> tuple[bool, datetime | None, datetime | None]:
+    """Whether one goes on, when the next one begins, and when the first of this changes."""
+    if schedule is None:
+        return True, None, None
+    ends: list[datetime] = []
+    for start, end in occurrences(schedule):
+        if start > now:
+            return bool(ends), start, min([start, *ends])
+        if end > now:
+            ends.append(end)
+    return bool(ends), None, min(ends, default=None)
+
+
+def _wait(change: datetime | None, now: datetime) -> float | None:
+    if change is None:
+        return None
+    seconds = (change - now).total_seconds()
+    return min(max(seconds, 0.0) + 1.0, MOST_AGAIN_SECONDS)
+
+
+def _coarse(left: timedelta) -> str:
+    for unit, letter in ((timedelta(days=1), "d"), (timedelta(hours=1), "h")):
+        if left >= unit:
+            return f"{left // unit}{letter}"
+    return "<1h"

@@ -1,0 +1,24 @@
+"""Plans for the settings: whether what they name is there. Pure."""
+
+from datetime import datetime
+
+from kubekuma.model.meta import Key, Truth
+from kubekuma.model.settings import Settings
+from kubekuma.reconcile.outcome import Outcome, Said, refused
+from kubekuma.reconcile.world import World, in_force
+
+
+def plan_settings(settings: Settings, world: World, _: datetime) -> Outcome:
+    """Plan for the settings: all that they say holds, but providers may be missing."""
+    missing = [
+        name
+        for name in settings.spec.alerting.system_provider_refs
+        if in_force(world.providers, Key(world.home, name)) is None
+    ]
+    reconciled = Said(Truth.TRUE, "InForce")
+    if missing:
+        where = "spec.alerting.systemProviderRefs"
+        named = ", ".join(missing)
+        said = f"{where}: there is no valid NotificationProvider {named} in {world.home}"
+        reconciled = refused("ProviderMissing", said)
+    return Outcome(reconciled=reconciled)

@@ -1,0 +1,188 @@
+"""All ten kinds, from what is applied to what is said of it."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import yaml
+from support.kstatus import kstatus
+from support.program import (
+    GROUP,
+    SETTINGS,
+    Site,
+    cluster,
+    condition,
+    monitor,
+    program,
+    state_is,
+    until,
+)
+
+from kubekuma.model.kinds import KINDS, kind_named
+from kubekuma.model.meta import API_VERSION
+
+# A request that is cut off leaves its body half read, and trio says so of what httpx forgot.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
+
+SAMPLES = Path(__file__).parents[2] / "manifests/samples"
+SET = f"{GROUP}/namespaces/shop/monitorsets/sites"
+EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
+
+
+async def started(nursery: trio.Nursery) -> Site:
+    site: Site = await nursery.start(Site().listen)
+    return site
+
+
+def samples() -> Iterator[dict[str, Any]]:
+    for file in sorted(SAMPLES.glob("*.yaml")):
+        yield from yaml.safe_load_all(file.read_text())
+
+
+def path_of(document: dict[str, Any]) -> str:
+    kind, meta = kind_named(document["kind"]), document["metadata"]
+    assert kind is not None
+    within = f"/namespaces/{meta['namespace']}" if kind.namespaced else ""
+    return f"{GROUP}{within}/{kind.plural}/{meta['name']}"
+
+
+def sites(site: Site, *items: Any) -> dict[str, Any]:
+    defaults = {
+        "type": "http",
+        "schedule": {"intervalSeconds": 1},
+        "target": {"http": {"url": site.url}},
+    }
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "MonitorSet",
+        "metadata": {"name": "sites", "namespace": "shop", "labels": {"from": "sites"}},
+        "spec": {"defaults": defaults, "items": list(items)},
+    }
+
+
+def item(name: str, **spec: Any) -> dict[str, Any]:
+    return {"name": name, "spec": spec}
+
+
+def invalid_count(count: int) -> Any:
+    return lambda it: it.get("status", {}).get("invalidCount") == count
+
+
+async def test_every_sample_is_accepted_and_spoken_of(tmp_path: Path) -> None:
+    documents = sorted(samples(), key=lambda it: it["kind"] != SETTINGS["kind"])
+    assert {each["kind"] for each in documents} == {kind.name for kind in KINDS}
+    # Nobody is asked for the addresses of hosts that are examples.
+    nobody = {"resolvers": [{"address": "127.0.0.1", "port": 1}]}
+    async with cluster(tmp_path) as api, program(tmp_path, kube_namespace="monitoring"):
+        for document in documents:
+            if document["kind"] == SETTINGS["kind"]:
+                document["spec"]["networking"]["dns"] = nobody
+            await api.apply(document)
+        for document in documents:
+            path = path_of(document)
+            seen = await until(partial(api.get, path), lambda it: condition(it, "Ready")[0] != "")
+            assert condition(seen, "Valid")[0] == "True", seen
+            assert seen["status"]["observedGeneration"] == seen["metadata"]["generation"]
+        policy = f"{GROUP}/namespaces/shop/notificationpolicies/on-call"
+        seen = await until(
+            lambda: api.get(policy), lambda it: it["status"].get("providersResolved") == 2
+        )
+        # Secrets are not there, and of providers that is said; three of the monitors are in prod.
+        assert seen["status"]["monitorCount"] == 4
+
+
+async def test_a_sets_items_are_checked_counted_and_told(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, broken = await started(nursery), await started(nursery)
+    broken.status = "500 Oops"
+    async with cluster(tmp_path) as api, program(tmp_path) as it:
+        down = item("b", target={"http": {"url": broken.url}})
+        await api.apply(sites(site, item("a"), down))
+        seen = await until(
+            lambda: api.get(SET),
+            lambda it: (
+                [each["state"] for each in it["status"].get("itemStatuses", ())] == ["down"]
+                if "status" in it
+                else False
+            ),
+            seconds=30,
+        )
+        assert (seen["status"]["validCount"], seen["status"]["invalidCount"]) == (2, 0)
+        assert condition(seen, "Ready") == ("True", "Scheduled")
+        assert kstatus(seen) == "Current"
+        shown = await it.get("/api/v1/monitors/shop/sites.b")
+        assert shown["state"] == "down"
+        assert 'name="sites.a"' in await it.text("/metrics")
+        events = await until(lambda: api.get(EVENTS), lambda found: found["items"])
+        (event,) = events["items"]
+        assert (event["regarding"]["kind"], event["regarding"]["name"]) == ("MonitorSet", "sites")
+        assert event["note"].startswith("b was ")
+
+        # One bad item is reported, and the others go on.
+        refused = item("c", schedule={"intervalSeconds": 0})
+        await api.apply(sites(site, item("a"), refused), status=422)
+        wrong = item("c", target={"http": {"url": "http://user@example.org/"}})
+        await api.apply(sites(site, item("a"), wrong))
+        seen = await until(lambda: api.get(SET), invalid_count(1), seconds=30)
+        assert condition(seen, "Valid") == ("False", "InvalidItems")
+        assert "must not contain a user name" in json.dumps(seen["status"]["itemStatuses"])
+        checked = len(site.requests)
+        await until(lambda: api.get(SET), lambda _: len(site.requests) > checked)
+        assert (await it.http.get("/api/v1/monitors/shop/sites.b")).status_code == 404
+
+
+async def test_a_target_that_is_down_holds_no_roll_out_up(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site = await started(nursery)
+    site.status = "500 Oops"
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(monitor(site))
+        seen = await until(api.monitor, state_is("down"))
+        seen = await until(api.monitor, lambda it: condition(it, "Ready")[0] == "True")
+        assert condition(seen, "Up")[0] == "False"
+        assert kstatus(seen) == "Current"
+        settings = await until(
+            lambda: api.get(f"{GROUP}/kubekumasettings/kubekuma"),
+            lambda it: condition(it, "Ready")[0] == "True",
+        )
+        assert kstatus(settings) == "Current"
+        # What is refused does hold it up.
+        await api.apply(monitor(site, target={"http": {"url": "http://user@example.org/"}}))
+        seen = await until(api.monitor, lambda it: condition(it, "Ready")[0] == "False")
+        assert kstatus(seen) == "InProgress"
+
+
+async def test_what_refers_to_others_is_looked_at_when_they_change(tmp_path: Path) -> None:
+    def document(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+        metadata = {"name": name, "namespace": "shop"}
+        return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+    hook = {"type": "webhook", "config": {"webhook": {"url": "https://hooks.example.org/"}}}
+    policy = document("NotificationPolicy", "p", routing={"providers": [{"ref": {"name": "hook"}}]})
+    page = document("StatusPage", "p", slug="shop", title="Shop")
+    rival = document("StatusPage", "q", slug="shop", title="Shop")
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(policy)
+        get_policy, get_rival = (
+            (lambda: api.get(path_of(policy))),
+            (lambda: api.get(path_of(rival))),
+        )
+        await until(get_policy, lambda it: condition(it, "Ready")[1] == "ProviderMissing")
+        await api.apply(document("NotificationProvider", "hook", **hook))
+        seen = await until(get_policy, lambda it: condition(it, "Ready")[1] == "NotImplemented")
+        assert seen["status"]["providersResolved"] == 1
+        await api.apply(document("Monitor", "m", type="manual", target={"manual": {}}))
+        await until(get_policy, lambda it: it["status"]["monitorCount"] == 1)
+
+        await api.apply(page)
+        await until(lambda: api.get(path_of(page)), lambda it: condition(it, "Ready")[0] != "")
+        await api.apply(rival)
+        await until(get_rival, lambda it: condition(it, "Valid") == ("False", "SlugTaken"))
+        assert (await api.http.delete(path_of(page))).status_code == 200
+        await until(get_rival, lambda it: condition(it, "Valid")[0] == "True")
