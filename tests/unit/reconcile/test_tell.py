@@ -73,8 +73,8 @@ async def test_an_event_that_cannot_be_made_holds_up_no_other() -> None:
     with capture_logs() as logs:
         await run_events(events, create)
     assert created == ["first", "last"]
-    # Of the API server's absence, others have said enough.
-    assert [each["event"] for each in logs] == ["Event could not be made"]
+    # That the API server is away, the reflectors say.
+    assert [each["event"] for each in logs] == ["Event was refused", "Event could not be made"]
 
 
 def test_health_says_what_is_wrong_and_what_to_do() -> None:
