@@ -24,6 +24,7 @@ from support.program import (
 
 from kubekuma.model.kinds import KINDS, kind_named
 from kubekuma.model.meta import API_VERSION
+from kubekuma.model.meta import GROUP as API_GROUP
 
 # A request that is cut off leaves its body half read, and trio says so of what httpx forgot.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
@@ -186,3 +187,51 @@ async def test_what_refers_to_others_is_looked_at_when_they_change(tmp_path: Pat
         await until(get_rival, lambda it: condition(it, "Valid") == ("False", "SlugTaken"))
         assert (await api.http.delete(path_of(page))).status_code == 200
         await until(get_rival, lambda it: condition(it, "Valid")[0] == "True")
+
+
+GARBAGE: dict[str, Any] = {
+    "no-spec": {},
+    "text": {"spec": "none"},
+    "types": {"spec": {"type": 7, "target": [], "schedule": "often"}},
+    "long": {"spec": {"type": "http", "displayName": "x" * 1_000_000, "target": {}}},
+    "twice": {
+        "spec": {
+            "type": "manual",
+            "target": {"manual": {}},
+            "links": [{"name": "a", "url": "https://a.example/"}] * 2,
+        }
+    },
+}
+
+
+async def test_what_a_former_definition_allowed_is_refused_and_spoils_nothing(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site = await started(nursery)
+    definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/monitors." + API_GROUP
+    async with cluster(tmp_path) as api, program(tmp_path):
+        anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        crd = await api.get(definition)
+        crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = anything
+        assert (await api.http.put(definition, json=crd)).status_code == 200
+        for name, part in GARBAGE.items():
+            metadata = {
+                "name": name,
+                "namespace": "shop",
+                "annotations": {"note": "a\u0085b\u2028c"},
+            }
+            garbage = {"apiVersion": API_VERSION, "kind": "Monitor", "metadata": metadata, **part}
+            await api.apply(garbage)
+        await api.apply(monitor(site))
+        await until(api.monitor, state_is("up"))
+        for name in GARBAGE:
+            seen = await until(
+                partial(api.monitor, name), lambda it: condition(it, "Valid")[0] == "False"
+            )
+            assert condition(seen, "Ready") == ("False", "InvalidSpec"), name
+        # Every mistake is told, not only the first.
+        seen = await api.monitor("types")
+        (valid,) = (it for it in seen["status"]["conditions"] if it["type"] == "Valid")
+        assert {"spec.type", "spec.target", "spec.schedule"} <= {
+            each.partition(":")[0] for each in valid["message"].split("; ")
+        }
