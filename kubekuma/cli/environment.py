@@ -75,12 +75,15 @@ def read_environment(options: argparse.Namespace, environ: Mapping[str, str]) ->
     read("AUTH_MODE", "auth_mode", "disabled", _auth_mode)
     # Without a login, others than this machine are served only where somebody has said so.
     listening = _anywhere if "AUTH_MODE" in environ else parse_listen
+    home = read("KUBE_NAMESPACE", "kube_namespace", "monitoring", _namespace)
+    watched = read("WATCH_NAMESPACES", "watch_namespaces", "", _namespaces)
     return Environment(
         data=data,
         database=read("DATABASE_URL", "database_url", "", _database) or data / "history.db",
         kubeconfig=read("KUBECONFIG", "kubeconfig", "", _kubeconfig),
-        kube_namespace=read("KUBE_NAMESPACE", "kube_namespace", "monitoring", _namespace),
-        watch_namespaces=read("WATCH_NAMESPACES", "watch_namespaces", "", _namespaces),
+        kube_namespace=home,
+        # What lies in our own namespace reaches all others: it is always watched.
+        watch_namespaces=tuple(dict.fromkeys((*watched, home))) if watched else (),
         log_level=read("LOG_LEVEL", "log_level", "info", _log_level),
         listen=read("LISTEN", "listen", "127.0.0.1:3000", listening),
         pod=read("POD_NAME", "pod_name", "", str) or socket.gethostname(),

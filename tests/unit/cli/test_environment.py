@@ -46,7 +46,7 @@ def test_with_nothing_said_the_defaults_hold() -> None:
         ("KUBECONFIG", "/home/a/config", "kubeconfig", Path("/home/a/config")),
         ("KUBECONFIG", "/a:/b", "kubeconfig", None),
         ("KUBE_NAMESPACE", "uptime", "kube_namespace", "uptime"),
-        ("WATCH_NAMESPACES", "a, b,", "watch_namespaces", ("a", "b")),
+        ("WATCH_NAMESPACES", "a, b,", "watch_namespaces", ("a", "b", "monitoring")),
         ("AUTH_MODE", "disabled", "listen", "127.0.0.1:3000"),
         ("LOG_LEVEL", "DEBUG", "log_level", "debug"),
         ("LISTEN", "[::1]:0", "listen", "[::1]:0"),
@@ -139,3 +139,9 @@ def test_times_that_would_let_two_lead_are_refused(environ: dict[str, str], name
     with pytest.raises(Mistake) as made:
         read(**environ)
     assert str(made.value).startswith(named)
+
+
+def test_others_are_served_only_where_somebody_said_that_all_may_read() -> None:
+    assert read(AUTH_MODE="disabled", LISTEN="0.0.0.0:3000").listen == "0.0.0.0:3000"
+    with pytest.raises(Mistake, match="AUTH_MODE=disabled says that everybody may read"):
+        read(LISTEN="0.0.0.0:3000")
