@@ -101,8 +101,6 @@ def world_of(found: Mapping[str, Cache[Any]]) -> World:
         providers=found["NotificationProvider"],
         policies=found["NotificationPolicy"],
         pages=found["StatusPage"],
-        windows=found["MaintenanceWindow"],
-        silences=found["Silence"],
         users=found["LocalUser"],
         keys=found["ApiKey"],
         states={},

@@ -18,9 +18,7 @@ from kubekuma.model.kinds import (
     POLICY,
     PROVIDER,
     SETTINGS,
-    SILENCE,
     USER,
-    WINDOW,
     Kind,
 )
 from kubekuma.model.meta import Condition, Key
@@ -89,8 +87,6 @@ class Resources:
             providers=self._caches[PROVIDER.name],
             policies=self._caches[POLICY.name],
             pages=self._caches[PAGE.name],
-            windows=self._caches[WINDOW.name],
-            silences=self._caches[SILENCE.name],
             users=self._caches[USER.name],
             keys=self._caches[API_KEY.name],
             states=states,

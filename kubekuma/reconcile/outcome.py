@@ -31,7 +31,6 @@ class Outcome:
     reconciled: Said
     forbidden: Said | None = None
     status: Any = None
-    more: tuple[Condition, ...] = ()
     again_seconds: float | None = None  # when time alone will have changed the outcome
 
 

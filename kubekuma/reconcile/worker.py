@@ -118,7 +118,7 @@ async def reconcile_other(kind: Kind, objects: Objects[Any], key: Key, effects: 
     if said is not None and seen.valid is not None and kind.name not in FAIL_CLOSED:
         reconciled = goes_on(seen.valid.meta)
     found = conditions(meta.generation, said or outcome.forbidden, reconciled)
-    more = (*outcome.more, *(effects.health() if kind is SETTINGS else ()))
+    more = effects.health() if kind is SETTINGS else ()
     status = encoded(outcome.status) if outcome.status is not None else {}
     effects.publish(_verdicts(kind, seen, (*found, *more), status))
     if outcome.again_seconds is not None:

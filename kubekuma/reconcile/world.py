@@ -6,7 +6,6 @@ from typing import TypeVar
 import attrs
 
 from kubekuma.model.api_key import ApiKey
-from kubekuma.model.maintenance import Window
 from kubekuma.model.meta import Condition, Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.monitor_set import MonitorSet
@@ -14,7 +13,6 @@ from kubekuma.model.policy import Policy
 from kubekuma.model.provider import Provider
 from kubekuma.model.reach import Selects
 from kubekuma.model.settings import Settings
-from kubekuma.model.silence import Silence
 from kubekuma.model.state import MonitorState
 from kubekuma.model.status_page import Page
 from kubekuma.model.user import User
@@ -35,8 +33,6 @@ class World:
     providers: Objects[Provider]
     policies: Objects[Policy]
     pages: Objects[Page]
-    windows: Objects[Window]
-    silences: Objects[Silence]
     users: Objects[User]
     keys: Objects[ApiKey]
     states: Mapping[Key, MonitorState]

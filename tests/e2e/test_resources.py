@@ -92,7 +92,7 @@ async def test_every_sample_is_accepted_and_spoken_of(tmp_path: Path) -> None:
         seen = await until(
             lambda: api.get(policy), lambda it: it["status"].get("providersResolved") == 2
         )
-        # Secrets are not there, and of providers that is said; three of the monitors are in prod.
+        # One monitor with the tag prod, and the three of the set.
         assert seen["status"]["monitorCount"] == 4
 
 

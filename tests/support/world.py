@@ -97,8 +97,6 @@ class Cluster:
             providers=self.caches["NotificationProvider"],
             policies=self.caches["NotificationPolicy"],
             pages=self.caches["StatusPage"],
-            windows=self.caches["MaintenanceWindow"],
-            silences=self.caches["Silence"],
             users=self.caches["LocalUser"],
             keys=self.caches["ApiKey"],
             states=self.states,
