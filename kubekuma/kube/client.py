@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 import httpx
+from httpcore import AsyncNetworkStream
 
 from kubekuma.kube.credentials import Credentials
 from kubekuma.kube.errors import Unreachable, refused, unreachable
@@ -57,6 +58,7 @@ class KubeClient:
             timeout=timeout,
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=4),
             headers={"User-Agent": "kubekuma", "Accept": "application/json"},
+            event_hooks={"request": [_watch_handshake]},
         )
 
     async def aclose(self) -> None:
@@ -140,6 +142,24 @@ class KubeClient:
         if response.is_error:
             raise refused(response)
         return _document(response)
+
+
+async def _watch_handshake(request: httpx.Request) -> None:
+    request.extensions["trace"] = _Handshake()
+
+
+@attrs.define
+class _Handshake:
+    """Closes the socket when a TLS handshake is cancelled, which httpcore 1.0 does not."""
+
+    connection: AsyncNetworkStream | None = None
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """Be told of what httpcore does."""
+        if event.endswith("connect_tcp.complete"):
+            self.connection = info["return_value"]
+        elif event.endswith("start_tls.failed") and self.connection is not None:
+            self.connection.get_extra_info("socket").close()
 
 
 def _document(response: httpx.Response) -> Document:

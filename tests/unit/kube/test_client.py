@@ -1,6 +1,8 @@
 """What goes over the wire to the API server, and what comes back as ours."""
 
+import gc
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,43 @@ def clock() -> MockClock:
 async def start(nursery: trio.Nursery, *steps: Any) -> KubeHttp:
     server: KubeHttp = await nursery.start(KubeHttp(lambda _: steps).listen)
     return server
+
+
+async def test_a_handshake_that_is_cut_off_closes_its_socket(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    """Else the socket stays open until the garbage of a request is collected."""
+    greeted, ended = trio.Event(), trio.Event()
+
+    async def say_nothing(stream: trio.SocketStream) -> None:
+        async with stream:
+            assert await stream.receive_some()
+            greeted.set()
+            assert await stream.receive_some() == b""
+            ended.set()
+
+    listen = partial(trio.serve_tcp, say_nothing, 0, host="127.0.0.1")
+    (listener,) = await nursery.start(listen)
+    server = KubeHttp(lambda _: ())
+    server.url = f"https://127.0.0.1:{listener.socket.getsockname()[1]}"
+    client = await server.client(tmp_path)
+    requests: list[trio.CancelScope] = []
+
+    async def ask() -> None:
+        with trio.CancelScope() as scope:
+            requests.append(scope)
+            await client.get(SECRETS, WEB)
+
+    gc.disable()
+    try:
+        nursery.start_soon(ask)
+        await greeted.wait()
+        requests[0].cancel()
+        with trio.fail_after(5):
+            await ended.wait()
+    finally:
+        gc.enable()
+    await client.aclose()
 
 
 def test_paths_are_those_of_the_api_conventions() -> None:
