@@ -19,6 +19,7 @@ import trio
 from kubekuma.check.available import missing
 from kubekuma.check.live import Checking
 from kubekuma.check.service import CheckLoad, run_checks
+from kubekuma.following import unfollowed, watch_figures
 from kubekuma.kit.boottime import boottime
 from kubekuma.kit.server import serve_app
 from kubekuma.kit.watchdog import watch_loop
@@ -455,6 +456,7 @@ class Program:
         while True:
             vitals = Vitals(
                 database_error=self.store_health.error,
+                unfollowed=unfollowed(self.resources.syncs, trio.current_time()),
                 waiting=self.load.waiting,
                 skipped=self.load.skipped - skipped,
                 at_once=round(self.checking.limiter.total_tokens),
@@ -588,11 +590,4 @@ class Program:
             history_commits=("Commits.", health.commits),
             history_shed=("Heartbeats shed while the database was away.", health.shed),
         )
-        for sync in self.resources.syncs:
-            labels = {"kind": sync.kind}
-            for name, doc, value in (
-                ("watch_lists", "Lists asked of the API server.", sync.lists),
-                ("watch_events", "Events of watches.", sync.events),
-                ("watch_errors", "Failures to follow the API server.", sync.errors),
-            ):
-                yield Figure(name=name, doc=doc, value=value, labels=labels, counts=True)
+        yield from watch_figures(self.resources.syncs, trio.current_time())

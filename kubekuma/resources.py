@@ -37,8 +37,8 @@ from kubekuma.reconcile.world import World
 from kubekuma.validate.load import load
 from kubekuma.watch.cache import Cache
 from kubekuma.watch.monitors import Monitors
-from kubekuma.watch.reflector import Sync
 from kubekuma.watch.service import run_watch
+from kubekuma.watch.sync import Sync
 
 ENDPOINTS: Final = {each.name: Endpoint(OUR_ROOT, each.plural, each.namespaced) for each in KINDS}
 # What checks rest on comes first; of the others, nobody is in a hurry.

@@ -1,5 +1,6 @@
 """How the program itself does, as conditions of the settings. Pure."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import attrs
@@ -7,6 +8,7 @@ import attrs
 from kubekuma.model.meta import Condition, Truth
 
 DATABASE: Final = "DatabaseHealthy"
+WATCHES: Final = "WatchesHealthy"
 SATURATED: Final = "SchedulerSaturated"
 
 
@@ -15,6 +17,7 @@ class Vitals:
     """Figures that tell how the program does."""
 
     database_error: str = ""
+    unfollowed: Mapping[str, str] = attrs.field(factory=dict)  # why, by kind
     waiting: int = 0  # checks that are due and wait for a place
     skipped: int = 0  # checks that were left out since the vitals were taken last
     at_once: int = 0
@@ -26,6 +29,13 @@ def health_conditions(vitals: Vitals) -> tuple[Condition, ...]:
     if vitals.database_error:
         said = f"history waits to be written: {vitals.database_error}"
         healthy = Condition(type=DATABASE, status=Truth.FALSE, reason="CannotWrite", message=said)
+    following = Condition(type=WATCHES, status=Truth.TRUE, reason="Following")
+    if vitals.unfollowed:
+        whys = "; ".join(f"{kind}: {why}" for kind, why in sorted(vitals.unfollowed.items()))
+        said = f"what is known of these kinds stays in force, and no change of them is seen: {whys}"
+        following = Condition(
+            type=WATCHES, status=Truth.FALSE, reason="CannotFollow", message=said
+        )
     saturated = Condition(type=SATURATED, status=Truth.FALSE, reason="OnTime")
     if vitals.skipped or vitals.waiting:
         said = (
@@ -33,4 +43,4 @@ def health_conditions(vitals: Vitals) -> tuple[Condition, ...]:
             "scheduler.maxConcurrentNetChecks or the limit of open files, or lengthen intervals"
         )
         saturated = Condition(type=SATURATED, status=Truth.TRUE, reason="ChecksWait", message=said)
-    return healthy, saturated
+    return healthy, following, saturated

@@ -104,6 +104,10 @@ class Feed:
     def close(self) -> None:
         """End the streams of all followers, in order, and of all who come later."""
         self._closed = True
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the streams of all followers, in order."""
         for follower in self._followers:
             follower.close()
         self._followers.clear()

@@ -148,6 +148,8 @@ class Objects:
         if storage == CRDS:
             if change.type == "DELETED":
                 self.catalog.remove(change.after.value)
+                # Who follows the objects learns that there is no such resource any more.
+                self.store.feed(change.after.key.name).hang_up()
             else:
                 self.catalog.install(change.after.value)
         if storage in {CRDS, NAMESPACES}:

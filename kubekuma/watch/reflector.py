@@ -1,23 +1,24 @@
-"""Keeps a cache as the API server has it: list once, then follow the watch.
+"""Keeps a cache as the API server has it: what there is, then what happens to it.
 
 What client-go's reflector does, and why, is told in docs/architecture.md. The
 caller's cache only ever moves forward to a state that the server had.
 """
 
-import json
 import math
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import attrs
 import structlog
 import trio
 
 from kubekuma.kit.backoff import Backoff
-from kubekuma.kube.errors import KubeError, Refused, Unreachable, refused_in_stream
+from kubekuma.kube.errors import KubeError, Refused, refused_in_stream
 from kubekuma.model.meta import Key
+from kubekuma.watch.stream import Document, Told, events, key_of
+from kubekuma.watch.sync import Sync
 
 _log = structlog.get_logger(__name__)
 
@@ -25,7 +26,10 @@ PAGE: Final = 500
 WATCH_SECONDS: Final = (300, 600)
 # Bookmarks come once a minute: a stream that says nothing for longer is dead.
 SILENCE_SECONDS: Final = 90.0
-MOST_LINE_BYTES: Final = 4 * 1024 * 1024
+# A server that is asked to stream what there is and falls silent over it will not say the end.
+INITIAL_SILENCE_SECONDS: Final = 10.0
+# Whatever might have been missed is found in this time, give or take a fifth.
+RELIST_SECONDS: Final = 1800.0
 # A watch that ends sooner than this, and without a word, is a failure.
 SHORT_SECONDS: Final = 1.0
 CALM_SECONDS: Final = 120.0
@@ -33,8 +37,8 @@ CALM_SECONDS: Final = 120.0
 # server may be another one, restored from a backup.
 MOST_TRIES: Final = 6
 MOST_DELAY_SECONDS: Final = 60.0
-
-Document: TypeAlias = Mapping[str, Any]
+# Who is refused for these is not refused for how the objects were asked for.
+_NOT_ABOUT_STREAMING: Final = frozenset({401, 403, 404, 429})
 
 
 class Source(Protocol):
@@ -62,22 +66,21 @@ class Sink(Protocol):
         """These objects are all there are."""
 
 
-@attrs.define(kw_only=True)
-class Sync:
-    """How far a reflector has come, for metrics and conditions. Written by it alone."""
-
-    kind: str
-    lists: int = 0
-    watches: int = 0
-    events: int = 0
-    errors: int = 0
-    error: str = ""  # of the last try; empty: it goes well
-    heard_at: float = -math.inf  # by trio's clock
-    tried: trio.Event = attrs.field(factory=trio.Event)  # the first list has come, or has failed
-
-
 class _Expired(Exception):  # noqa: N818 - what the API server calls it
     """The version to go on from is too old, or from a future that never was: list again."""
+
+
+class _Unstreamed(Exception):  # noqa: N818 - a state of things
+    """The server does not tell in a watch what there is: ask it for pages."""
+
+
+class _Interrupted(Exception):  # noqa: N818 - a state of things
+    """A watch broke off after it had come to ``version``."""
+
+    def __init__(self, version: str, cause: KubeError) -> None:
+        super().__init__(str(cause))
+        self.version = version
+        self.cause = cause
 
 
 async def run_reflector(
@@ -93,18 +96,24 @@ async def run_reflector(
     Failure: whatever the API server does is tried again, with back-off, and
     said once; the cache stays as it is meanwhile.
     """
-    version, attempt = "", 0
+    version, attempt, streams = "", 0, True
+    relist_seconds = RELIST_SECONDS * (0.8 + 0.4 * chance())
     while True:
         began = trio.current_time()
+        if began - sync.listed_at > relist_seconds:
+            version = ""
         try:
-            if not version:
+            if not version and not streams:
                 version = await _list(source, sink, sync)
-            version = await _watch(source, sink, sync, version, chance)
-            _well(sync)
+            version = await _watch(source, sink, sync, version, chance, streams=streams)
+            sync.well()
             if trio.current_time() - began >= SHORT_SECONDS:
                 attempt = 0
                 continue
             delay = backoff.delay(attempt, chance())
+        except _Unstreamed:
+            streams = False
+            continue
         except _Expired:
             _log.debug("watch expired, listing again", kind=sync.kind)
             version = ""
@@ -112,24 +121,17 @@ async def run_reflector(
         except _Interrupted as interrupted:
             # What had come until then counts: go on from there.
             version = interrupted.version if attempt < MOST_TRIES else ""
-            delay = _failed(sync, interrupted.cause, attempt, backoff, chance)
+            sync.failed(interrupted.cause)
+            delay = _patience(interrupted.cause, backoff.delay(attempt, chance()))
         except KubeError as error:
             if isinstance(error, Refused) and error.code != 429:
                 version = ""
-            delay = _failed(sync, error, attempt, backoff, chance)
+            sync.failed(error)
+            delay = _patience(error, backoff.delay(attempt, chance()))
         if trio.current_time() - began > CALM_SECONDS:
             attempt = 0
         attempt += 1
         await trio.sleep(delay)
-
-
-class _Interrupted(Exception):  # noqa: N818 - a state of things
-    """A watch broke off after it had come to ``version``."""
-
-    def __init__(self, version: str, cause: KubeError) -> None:
-        super().__init__(str(cause))
-        self.version = version
-        self.cause = cause
 
 
 async def _list(source: Source, sink: Sink, sync: Sync) -> str:
@@ -145,7 +147,7 @@ async def _list(source: Source, sink: Sink, sync: Sync) -> str:
                 raise _Expired from error
             raise
         for document in page.get("items") or ():
-            key = _key(document)
+            key = key_of(document)
             if key is None:
                 continue
             keys.add(key)
@@ -157,98 +159,134 @@ async def _list(source: Source, sink: Sink, sync: Sync) -> str:
             break
         parameters = {"limit": str(PAGE), "continue": str(token)}
     sink.retain(keys)
-    _well(sync)
+    sync.listed()
     return str(metadata.get("resourceVersion") or "")
 
 
 async def _watch(
-    source: Source, sink: Sink, sync: Sync, version: str, chance: Callable[[], float]
+    source: Source,
+    sink: Sink,
+    sync: Sync,
+    version: str,
+    chance: Callable[[], float],
+    *,
+    streams: bool,
 ) -> str:
-    """Follow what happens until the server ends the watch; return how far that was."""
-    sync.watches += 1
+    """Follow what happens until the server ends the watch; return how far that was.
+
+    Without a ``version`` a server that ``streams`` first tells in the watch
+    itself what there is (KEP-3157). Raises _Unstreamed if it does not.
+    """
     low, high = WATCH_SECONDS
-    seconds = low + chance() * (high - low)
     parameters = {
         "resourceVersion": version,
         "allowWatchBookmarks": "true",
-        "timeoutSeconds": str(round(seconds)),
+        "timeoutSeconds": str(round(low + chance() * (high - low))),
     }
+    initial: set[Key] | None = None
+    if not version and streams:
+        initial = set()
+        parameters |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+    else:
+        sync.watches += 1
+    following = _Following(sink=sink, sync=sync, version=version, initial=initial)
     try:
-        async with (
-            source.watch(parameters, silence_seconds=SILENCE_SECONDS) as chunks,
-            aclosing(_lines(chunks)) as lines,
-        ):
-            _well(sync)
-            async for line in lines:
-                version = _newer(version, _follow(line, sink, sync))
-    except Refused as error:
-        if error.code == 410 or _is_from_future(error):
-            raise _Expired from error
-        if error.code < 500 and error.code != 429:
-            raise
-        raise _Interrupted(version, error) from error
-    except Unreachable as error:
-        raise _Interrupted(version, error) from error
-    return version
+        with trio.CancelScope(deadline=following.patience()) as patience:
+            async with (
+                source.watch(parameters, silence_seconds=SILENCE_SECONDS) as chunks,
+                aclosing(events(chunks)) as told,
+            ):
+                following.opened()
+                async for event in told:
+                    following.take(event)
+                    patience.deadline = following.patience()
+    except KubeError as error:
+        raise following.outcome(error) from error
+    if following.initial is not None:
+        raise _Unstreamed
+    return following.version
 
 
-def _newer(version: str, leads_to: str | None) -> str:
+@attrs.define(kw_only=True)
+class _Following:
+    """One watch, and how far it has come."""
+
+    sink: Sink
+    sync: Sync
+    version: str
+    # What there is, as far as it has been told; None once that is complete.
+    initial: set[Key] | None
+    is_open: bool = False
+
+    def opened(self) -> None:
+        """The server has begun to answer."""
+        self.is_open = True
+        if self.initial is None:
+            self.sync.well()
+        else:
+            self.sync.lists += 1
+
+    def patience(self) -> float:
+        """Until when to wait for the next event."""
+        complete = self.initial is None
+        return math.inf if complete else trio.current_time() + INITIAL_SILENCE_SECONDS
+
+    def take(self, told: Told) -> None:
+        """Take in one event."""
+        self.sync.events += 1
+        self.sync.heard_at = trio.current_time()
+        match told.what:
+            case "ERROR":
+                raise refused_in_stream(dict(told.document))
+            case "ADDED" | "MODIFIED" if told.key is not None:
+                self._put(told.key, told.document)
+            case "DELETED" if told.key is not None:
+                self._remove(told.key)
+            case "BOOKMARK":
+                pass
+            case _:
+                return
+        self._come_to(told)
+
+    def outcome(self, error: KubeError) -> Exception:
+        """What it means that the watch broke off, or was refused."""
+        refusal = error if isinstance(error, Refused) else None
+        code = refusal.code if refusal is not None else 0
+        if self.initial is not None:
+            hindered = self.is_open or (code and code not in _NOT_ABOUT_STREAMING)
+            return _Unstreamed() if hindered else error
+        if refusal is not None and (code == 410 or _is_from_future(refusal)):
+            return _Expired()
+        if refusal is not None and code < 500 and code != 429:
+            return error
+        return _Interrupted(self.version, error)
+
+    def _put(self, key: Key, document: Document) -> None:
+        if self.initial is not None:
+            self.initial.add(key)
+        self.sink.put(document)
+
+    def _remove(self, key: Key) -> None:
+        if self.initial is not None:
+            self.initial.discard(key)
+        self.sink.remove(key)
+
+    def _come_to(self, told: Told) -> None:
+        if self.initial is None:
+            self.version = _newer(self.version, told.version)
+        elif told.what == "BOOKMARK" and told.ends_initial:
+            # What there is comes in no order: only its end says how far it leads.
+            self.sink.retain(self.initial)
+            self.initial = None
+            self.version = told.version
+            self.sync.listed()
+
+
+def _newer(version: str, leads_to: str) -> str:
     # Versions of one kind only ever grow (KEP-5504), unless etcd was restored from a backup.
-    if version.isdecimal() and (leads_to or "").isdecimal() and int(leads_to or 0) < int(version):
+    if version.isdecimal() and leads_to.isdecimal() and int(leads_to) < int(version):
         raise _Expired
     return leads_to or version
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    # Only "\n" ends a line: Go leaves U+0085 and its like in strings as they are.
-    rest = b""
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield line
-        if len(rest) > MOST_LINE_BYTES:
-            raise Unreachable(f"a watch event of more than {MOST_LINE_BYTES} bytes")
-
-
-def _follow(line: bytes, sink: Sink, sync: Sync) -> str | None:
-    """Take in one event; return the version that it leads to, if it says."""
-    sync.events += 1
-    sync.heard_at = trio.current_time()
-    event = _event(line)
-    document = event.get("object")
-    if not isinstance(document, Mapping):
-        return None
-    match event.get("type"):
-        case "ERROR":
-            raise refused_in_stream(dict(document))
-        case "ADDED" | "MODIFIED" if _key(document) is not None:
-            sink.put(document)
-        case "DELETED" if (key := _key(document)) is not None:
-            sink.remove(key)
-        case "BOOKMARK":
-            pass
-        case _:
-            return None
-    metadata = document.get("metadata")
-    return str(metadata.get("resourceVersion") or "") if isinstance(metadata, Mapping) else None
-
-
-def _event(line: bytes) -> Mapping[str, Any]:
-    try:
-        event = json.loads(line.decode("utf-8", "replace"))
-    except ValueError as error:
-        # Half a line before the connection broke: what it said will be said again.
-        raise Unreachable(f"a watch event that is no JSON: {error}") from error
-    return event if isinstance(event, Mapping) else {}
-
-
-def _key(document: Any) -> Key | None:
-    metadata = document.get("metadata") if isinstance(document, Mapping) else None
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    if not isinstance(metadata, Mapping) or not isinstance(name, str) or not name:
-        return None
-    return Key(str(metadata.get("namespace") or ""), name)
 
 
 def _is_from_future(error: Refused) -> bool:
@@ -256,21 +294,6 @@ def _is_from_future(error: Refused) -> bool:
     return "Too large resource version" in error.message or error.reason == "Timeout"
 
 
-def _well(sync: Sync) -> None:
-    if sync.error:
-        _log.info("following the API server again", kind=sync.kind)
-    sync.error = ""
-    sync.heard_at = trio.current_time()
-    sync.tried.set()
-
-
-def _failed(
-    sync: Sync, error: KubeError, attempt: int, backoff: Backoff, chance: Callable[[], float]
-) -> float:
-    sync.errors += 1
-    sync.tried.set()
-    if str(error) != sync.error:
-        _log.warning("the API server cannot be followed", kind=sync.kind, error=str(error))
-    sync.error = str(error)
+def _patience(error: KubeError, delay: float) -> float:
     wanted = error.retry_after_seconds if isinstance(error, Refused) else None
-    return max(min(wanted or 0.0, MOST_DELAY_SECONDS), backoff.delay(attempt, chance()))
+    return max(min(wanted or 0.0, MOST_DELAY_SECONDS), delay)

@@ -11,7 +11,8 @@ from kubekuma.kube.client import Endpoint, KubeClient
 from kubekuma.kube.credentials import Credentials
 from kubekuma.model.meta import Key
 from kubekuma.watch.cache import Cache
-from kubekuma.watch.reflector import Sync, run_reflector
+from kubekuma.watch.reflector import run_reflector
+from kubekuma.watch.sync import Sync
 
 
 @attrs.frozen(kw_only=True)

@@ -7,7 +7,7 @@ they would come from one. Time is trio's, so that hours pass at once.
 import copy
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal, TypeAlias
 
@@ -64,6 +64,8 @@ class FakeApi:
         self.bookmarks: Callable[[int], int] = lambda version: version
         self.between_pages: Callable[[], None] = lambda: None
         self.expired_in_stream = True
+        self.streams = False  # tells what there is in a watch, too, if asked
+        self.marks_initial = True  # and says where that ends
         self.knows_the_future = False
         self.watching = 0
         self._snapshots: dict[str, tuple[int, list[Document]]] = {}
@@ -148,15 +150,20 @@ class FakeApi:
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """The raw chunks of a watch."""
         await trio.lowlevel.checkpoint()
+        initial = parameters.get("sendInitialEvents") == "true"
+        if initial and not self.streams:
+            raise Refused(422, "Invalid", "sendInitialEvents: Forbidden")
         self.asked.append(Asked(trio.current_time(), "watch", dict(parameters)))
         fault = self.watch_faults.popleft() if self.watch_faults else self.always
         if isinstance(fault, KubeError):
             raise fault
-        version = int(parameters["resourceVersion"])
+        version = self.version if initial else int(parameters["resourceVersion"])
         refusal = self._refusal(version)
         if refusal is not None and not self.expired_in_stream:
             raise refusal
-        stream = self._stream(version, float(parameters["timeoutSeconds"]), silence_seconds, fault)
+        begin = self._present(version) if initial else ()
+        seconds = float(parameters["timeoutSeconds"])
+        stream = self._stream(begin, version, seconds, silence_seconds, fault)
         if refusal is not None:
             stream = _one(_error(refusal.code, refusal.reason, refusal.message))
         self.watching += 1
@@ -173,11 +180,31 @@ class FakeApi:
             return Refused(504, "Timeout", "Too large resource version: 9, current: 1")
         return None
 
+    def _present(self, version: int) -> Sequence[tuple[str, Document]]:
+        # In no order: the newest first.
+        present = [("ADDED", copy.deepcopy(each)) for each in reversed(self.objects.values())]
+        if self.marks_initial:
+            ends = {"k8s.io/initial-events-end": "true"}
+            metadata = {"resourceVersion": str(version), "annotations": ends}
+            present.append(("BOOKMARK", {"metadata": metadata}))
+        return present
+
     async def _stream(
-        self, version: int, seconds: float, silence_seconds: float, cut: Cut | None
+        self,
+        begin: Sequence[tuple[str, Document]],
+        version: int,
+        seconds: float,
+        silence_seconds: float,
+        cut: Cut | None,
     ) -> AsyncGenerator[bytes, None]:
         began = told = trio.current_time()
         sent = 0
+        for kind, document in begin:
+            if cut is not None and sent >= cut.events:
+                break
+            sent += 1
+            yield _line(kind, document)
+            await trio.lowlevel.checkpoint()
         while True:
             if version < self.forgotten:  # it was too slow, by however little
                 yield _error(410, "Expired", "too old resource version")

@@ -15,7 +15,8 @@ from kubekuma.kube.errors import KubeError, Refused, Unreachable
 from kubekuma.model.meta import Key, ObjectMeta
 from kubekuma.validate.load import meta_of
 from kubekuma.watch.cache import Cache
-from kubekuma.watch.reflector import PAGE, Sync, run_reflector
+from kubekuma.watch.reflector import PAGE, run_reflector
+from kubekuma.watch.sync import Sync
 
 KEYS = [Key("ns", name) for name in "abcd"]
 QUIET_SECONDS = 1500.0
@@ -120,11 +121,12 @@ histories = st.lists(st.tuples(st.sampled_from([0.0, 0.5, 3.0, 50.0, 400.0]), de
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(0, 3), histories, st.floats(0, 1, exclude_max=True))
+@given(st.integers(0, 3), histories, st.floats(0, 1, exclude_max=True), st.booleans())
 def test_at_rest_the_cache_is_as_the_server_and_every_change_was_announced(
-    many: int, history: list[tuple[float, Deed]], chance: float
+    many: int, history: list[tuple[float, Deed]], chance: float, streams: bool
 ) -> None:
     watched, api = Watched(), FakeApi()
+    api.streams = streams
     for number in range(many * PAGE):
         api.create(Key("ns", f"m{number}"), size=0)
 

@@ -166,9 +166,12 @@ async def program(folder: Path, **config: Any) -> AsyncIterator[Program]:
     stop, ended = trio.Event(), trio.Event()
     told = Config(
         database=folder / "history.db",
-        kubeconfig=folder / "api" / "kubeconfig",
         listen="127.0.0.1:0",
-        **{"kube_namespace": "shop", **config},
+        **{
+            "kubeconfig": folder / "api" / "kubeconfig",
+            "kube_namespace": "shop",
+            **config,
+        },
     )
 
     async def run(task_status: trio.TaskStatus[str]) -> None:

@@ -79,9 +79,16 @@ async def test_an_event_that_cannot_be_made_holds_up_no_other() -> None:
 
 def test_health_says_what_is_wrong_and_what_to_do() -> None:
     well = {each.type: each.status for each in health_conditions(Vitals())}
-    assert well == {"DatabaseHealthy": "True", "SchedulerSaturated": "False"}
-    ill = health_conditions(Vitals(database_error="disk full", skipped=3, at_once=7))
-    (database, saturated) = ill
+    assert well == {
+        "DatabaseHealthy": "True",
+        "WatchesHealthy": "True",
+        "SchedulerSaturated": "False",
+    }
+    refused = {"Silence": "403", "ApiKey": "404"}
+    ill = Vitals(database_error="disk full", unfollowed=refused, skipped=3, at_once=7)
+    (database, following, saturated) = health_conditions(ill)
     assert (database.status, "disk full" in database.message) == ("False", True)
     assert (saturated.status, "with 7 checks at once" in saturated.message) == ("True", True)
-    assert health_conditions(Vitals(waiting=1))[1].status == "True"
+    assert (following.status, following.reason) == ("False", "CannotFollow")
+    assert "ApiKey: 404; Silence: 403" in following.message
+    assert health_conditions(Vitals(waiting=1))[2].status == "True"

@@ -12,6 +12,7 @@ import trio.testing
 from support.embedded import NOW, Verbs, eventually, running_api, verbs, widget
 
 from kubekuma.standalone.api import Api
+from kubekuma.standalone.feed import Key
 from kubekuma.standalone.listing import Selection, selector
 from kubekuma.standalone.views import INITIAL_EVENTS_END, Plain, Tabular, View
 from kubekuma.standalone.watch import BOOKMARK_SECONDS, Watch, tell_changes
@@ -125,6 +126,16 @@ async def test_other_namespaces_are_not_told_of(widgets: Verbs) -> None:
         await widgets.create(widget("a"))
         await trio.testing.wait_all_tasks_blocked()
         assert watcher.events == []
+
+
+async def test_ends_with_the_definition_and_is_told_of_its_objects_first(widgets: Verbs) -> None:
+    await widgets.create(widget("a"))
+    crds = verbs(widgets.api, "apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    async with watching(widgets.api) as watcher:
+        await watcher.until(1)
+        await widgets.api.delete(crds.resource, Key("", widgets.resource.storage))
+        await eventually(lambda: watcher.has_ended)
+        assert watcher.told == [("ADDED", "a"), ("DELETED", "a")]
 
 
 async def test_a_forgotten_revision_is_an_error_event(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.validate.load import load_monitor
 from kubekuma.watch.cache import Cache
-from kubekuma.watch.reflector import Sync
 from kubekuma.watch.service import run_watch
+from kubekuma.watch.sync import Sync
 
 MONITORS = Endpoint(OUR_ROOT, "monitors")
 
@@ -42,6 +42,8 @@ class Cluster:
         namespace = within[0].split("/")[0] if within else ""
         if namespace in self.refused:
             return reply({"reason": "Forbidden", "message": "no"}, "403 Forbidden")
+        if "sendInitialEvents" in asked.query:
+            return reply({"reason": "Invalid", "message": "no"}, "422 Unprocessable Entity")
         if "watch" in asked.query:
             lines = [json.dumps(each).encode() + b"\n" for each in self.events]
             return [*stream(*lines), stall]
