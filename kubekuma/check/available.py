@@ -3,7 +3,7 @@
 from typing import Final
 
 from kubekuma.model.monitor import MonitorSpec, MonitorType
-from kubekuma.model.target import HttpTarget, ProxyMode, TcpTarget
+from kubekuma.model.target import HttpTarget, ProxyMode
 
 AVAILABLE_TYPES: Final = frozenset(
     {MonitorType.HTTP, MonitorType.KEYWORD, MonitorType.JSON_QUERY, MonitorType.TCP}
@@ -17,8 +17,6 @@ def missing(spec: MonitorSpec) -> str | None:
     match spec.target_in_use:
         case HttpTarget() as http:
             return _missing_of_http(http)
-        case TcpTarget() as tcp if tcp.tls.start_tls is not None:
-            return "target.tcp.tls.startTls"
         case _:
             return None
 

@@ -1,6 +1,7 @@
 """What a check needs besides its monitor."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Final, TypeVar
 
 import attrs
@@ -35,6 +36,7 @@ class CheckContext:
     # Threads of the system's resolver, apart from trio's default ones: it may hang for long.
     dns_limiter: trio.CapacityLimiter
     contexts: SslContexts
+    now: Callable[[], datetime]  # in UTC, for what certificates and clocks say
     misfits: Misfits = attrs.field(factory=Misfits)
     # Threads that judge large bodies, so that the loop goes on meanwhile.
     judge_limiter: trio.CapacityLimiter = attrs.field(

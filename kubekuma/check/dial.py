@@ -1,6 +1,7 @@
 """From a host and a port to a connection: resolved, allowed, connected, and secured if asked."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import attrs
 
@@ -11,22 +12,27 @@ from kubekuma.check.misfits import Place
 from kubekuma.check.policy import refusal
 from kubekuma.check.resolve import resolve
 from kubekuma.check.secure import secure, verifying_context
+from kubekuma.check.start_tls import ask_for_tls
 from kubekuma.check.trace import Phase
 from kubekuma.check.wire import PlainWire, Wire
 from kubekuma.kit.url import parse_host
 from kubekuma.model.result import Reason
-from kubekuma.model.target import IpFamily, Resolver, Tls
+from kubekuma.model.target import IpFamily, OptionalTls, Resolver, StartTls, Tls
 
 
 @attrs.frozen(kw_only=True)
 class Destination:
-    """Where to connect to, and how. ``tls`` absent: in the clear."""
+    """Where to connect to, and how. ``tls`` absent: in the clear.
+
+    ``start_tls``: the protocol in which to ask for TLS first.
+    """
 
     host: str
     port: int
     ip_family: IpFamily
     resolver: Resolver | None = None
     tls: Tls | None = None
+    start_tls: StartTls | None = None
     alpn: str | None = None
 
 
@@ -41,7 +47,15 @@ async def dial(to: Destination, check: Check) -> Wire:
     place = Place(host=to.host, port=to.port, server_name=name.rstrip("."), context=context)
     connection = await _reach(to, check)
     check.trace.enter(Phase.TLS, f"shaking hands with {check.trace.peer}")
-    return await secure(connection, place, verify=to.tls.verify, alpn=to.alpn, check=check)
+    asking = partial(ask_for_tls, to.start_tls, to.host) if to.start_tls else None
+    return await secure(
+        connection, place, verify=to.tls.verify, alpn=to.alpn, check=check, prelude=asking
+    )
+
+
+def tls_of(tls: OptionalTls) -> Tls | None:
+    """How TLS is to be made, if it is to be made at all."""
+    return tls if tls.enabled or tls.start_tls is not None else None
 
 
 async def _reach(to: Destination, check: Check) -> Connection:

@@ -1,7 +1,6 @@
 """HTTP checker: the resource answers as it should."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from kubekuma.check.context import Check
 from kubekuma.check.expect import wants_body
@@ -17,7 +16,7 @@ async def check_http(
 ) -> Sequence[Finding]:
     """Fetch ``target`` and judge status, latency and headers."""
     answer = await fetch(target, check, want_body=wants_body(criteria.expect))
-    now = datetime.now(UTC)
+    now = check.context.now()
     return await check.work(
         len(answer.body), lambda: list(judge_http("http", answer, criteria, check, now))
     )

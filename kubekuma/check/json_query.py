@@ -1,7 +1,6 @@
 """JSON checker: what a path finds in the body."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from kubekuma.check.answer import Answer
@@ -22,7 +21,7 @@ async def check_json_query(
 ) -> Sequence[Finding]:
     """Fetch ``target``, judge it as http does, and query the body."""
     answer = await fetch(target, check, want_body=True)
-    now = datetime.now(UTC)
+    now = check.context.now()
 
     def judge() -> Iterator[Finding]:
         yield from judge_http("jsonQuery", answer, criteria, check, now)

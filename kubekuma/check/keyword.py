@@ -1,7 +1,6 @@
 """Keyword checker: what the body says, and what it must not say."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from kubekuma.check.answer import Answer
 from kubekuma.check.context import Check
@@ -20,7 +19,7 @@ async def check_keyword(
 ) -> Sequence[Finding]:
     """Fetch ``target``, judge it as http does, and look for keywords in the decoded body."""
     answer = await fetch(target, check, want_body=True)
-    now = datetime.now(UTC)
+    now = check.context.now()
 
     def judge() -> Iterator[Finding]:
         yield from judge_http("keyword", answer, criteria, check, now)

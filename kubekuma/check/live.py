@@ -1,6 +1,7 @@
 """What checks run under at the moment: the settings, and how many may run at once."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Final
 
 import trio
@@ -25,10 +26,12 @@ class Checking:
         secret: Callable[[str, SecretKeyRef], Awaitable[bytes | None]],
         *,
         descriptors: int,
+        now: Callable[[], datetime],
     ) -> None:
         self.settings = SettingsSpec()
         self.limiter = trio.CapacityLimiter(1)
         self._secret = secret
+        self._now = now
         self._descriptors = descriptors
         self._dns_limiter = trio.CapacityLimiter(RESOLVER_THREADS)
         self._contexts = SslContexts()
@@ -73,6 +76,7 @@ class Checking:
             secret=self._secret,
             dns_limiter=self._dns_limiter,
             contexts=self._contexts,
+            now=self._now,
         )
 
     def _limit(self) -> None:

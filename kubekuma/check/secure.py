@@ -1,7 +1,8 @@
 """Turns a connection into a TLS connection, and tells what is wrong with a certificate."""
 
 import ssl
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
 import trio
 
@@ -17,6 +18,8 @@ from kubekuma.model.target import Tls
 
 NAMES_SHOWN: Final = 4
 
+Prelude: TypeAlias = Callable[[Wire], Awaitable[None]]
+
 
 async def verifying_context(tls: Tls, alpn: str | None, check: Check) -> ssl.SSLContext:
     """The context that verifies as ``tls`` says; its bundle may be in a Secret."""
@@ -29,9 +32,17 @@ async def verifying_context(tls: Tls, alpn: str | None, check: Check) -> ssl.SSL
 
 
 async def secure(
-    connection: Connection, place: Place, *, verify: bool, alpn: str | None, check: Check
+    connection: Connection,
+    place: Place,
+    *,
+    verify: bool,
+    alpn: str | None,
+    check: Check,
+    prelude: Prelude | None = None,
 ) -> Wire:
     """Shake hands over ``connection``, which is closed if that fails.
+
+    ``prelude`` is what must be said before, in the clear, on each connection.
 
     A certificate that does not verify ends the handshake before anybody can look at it. So then
     there is a second connection that does not verify: to see it, or to go on with. Where that is
@@ -39,14 +50,14 @@ async def secure(
     """
     lenient = check.context.contexts.get(verify=False, bundle=None, alpn=alpn)
     if not verify and check.context.misfits.expects(place, trio.current_time()):
-        wire = await _shake(connection.sock, lenient, place.server_name)
+        wire = await _shake(connection.sock, lenient, place.server_name, prelude)
         if check.context.misfits.knows(place, wire.certificate):
             _note_certificate(wire, check, valid=False)
             return wire
         wire.close()  # another one: see whether it verifies
         connection = await connect([connection.address], place.port)
     try:
-        wire = await _shake(connection.sock, place.context, place.server_name)
+        wire = await _shake(connection.sock, place.context, place.server_name, prelude)
     except ssl.SSLCertVerificationError as error:
         misfit = error
     else:
@@ -55,31 +66,40 @@ async def secure(
     if verify:
         # Whatever becomes of the second look, this much is known.
         check.trace.at_deadline = _unfit(misfit, place.server_name, None).finding
-        await _look(connection, lenient, place, check)
+        await _look(connection, lenient, place, check, prelude)
         raise _unfit(misfit, place.server_name, check.trace.certificate) from misfit
     again = await connect([connection.address], place.port)
-    wire = await _shake(again.sock, lenient, place.server_name)
+    wire = await _shake(again.sock, lenient, place.server_name, prelude)
     _note_certificate(wire, check, valid=False)
     check.context.misfits.note(place, wire.certificate, trio.current_time())
     return wire
 
 
 async def _look(
-    connection: Connection, lenient: ssl.SSLContext, place: Place, check: Check
+    connection: Connection,
+    lenient: ssl.SSLContext,
+    place: Place,
+    check: Check,
+    prelude: Prelude | None,
 ) -> None:
     """Note the certificate that did not verify, if it can be had."""
     try:
         again = await connect([connection.address], place.port)
-        wire = await _shake(again.sock, lenient, place.server_name)
+        wire = await _shake(again.sock, lenient, place.server_name, prelude)
     except CheckFailed:
         return
     _note_certificate(wire, check, valid=False)
     wire.close()
 
 
-async def _shake(sock: trio.socket.SocketType, context: ssl.SSLContext, name: str) -> TlsWire:
+async def _shake(
+    sock: trio.socket.SocketType, context: ssl.SSLContext, name: str, prelude: Prelude | None
+) -> TlsWire:
     try:
-        wire = TlsWire(PlainWire(sock), context, name)
+        under = PlainWire(sock)
+        if prelude is not None:
+            await prelude(under)
+        wire = TlsWire(under, context, name)
         await wire.handshake()
     except BaseException:
         sock.close()

@@ -1,11 +1,10 @@
 """TCP checker: the port accepts a connection and, if asked, says what it should."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from kubekuma.check.context import Check
-from kubekuma.check.dial import Destination, dial
+from kubekuma.check.dial import Destination, dial, tls_of
 from kubekuma.check.expect import Facts
 from kubekuma.check.finding import CheckFailed, Finding
 from kubekuma.check.judge import judge_shared, shared_values
@@ -34,7 +33,7 @@ async def check_tcp(
     finally:
         wire.close()
     check.trace.finish()
-    values = {**shared_values(check.trace, datetime.now(UTC)), "output": heard}
+    values = {**shared_values(check.trace, check.context.now()), "output": heard}
     facts = Facts(kind="tcp", values=values)
     return list(judge_shared(criteria, facts, check.trace.latency, check.show))
 
@@ -85,5 +84,6 @@ def _destination(target: TcpTarget) -> Destination:
         host=parse_host(target.host),
         port=target.port,
         ip_family=target.ip_family,
-        tls=target.tls if target.tls.enabled else None,
+        tls=tls_of(target.tls),
+        start_tls=target.tls.start_tls,
     )

@@ -4,6 +4,8 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -71,6 +73,7 @@ async def _check(monitor: Monitor, secrets: Mapping[tuple[str, str], bytes]) -> 
         secret=secret,
         dns_limiter=trio.CapacityLimiter(4),
         contexts=SslContexts(),
+        now=partial(datetime.now, UTC),
     )
     return await run_check(monitor, context, transcript=True)
 

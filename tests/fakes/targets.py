@@ -4,8 +4,9 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import dns.message
 import dns.rrset
@@ -20,7 +21,7 @@ from kubekuma.model.criteria import SuccessCriteria
 from kubekuma.model.meta import Key, ObjectMeta, SecretKeyRef
 from kubekuma.model.monitor import Monitor, MonitorSpec, MonitorType, Schedule
 from kubekuma.model.settings import AddressPolicy, DnsSettings, Networking
-from kubekuma.model.target import DnsTransport, HttpTarget, Resolver, Target, TcpTarget
+from kubekuma.model.target import AnyTarget, DnsTransport, Resolver, Target
 
 Step: TypeAlias = bytes | Callable[[trio.abc.Stream], Awaitable[None]]
 
@@ -248,6 +249,7 @@ def check_context(
     resolvers: tuple[Resolver, ...] = (),
     dns_timeout_seconds: int = 5,
     user_agent: str | None = None,
+    now: Callable[[], datetime] | None = None,
 ) -> CheckContext:
     """A context that allows loopback; ``secrets`` are values by the name of their key."""
     known = secrets or {}
@@ -267,6 +269,7 @@ def check_context(
         secret=secret,
         dns_limiter=trio.CapacityLimiter(4),
         contexts=SslContexts(),
+        now=now or partial(datetime.now, UTC),
     )
 
 
@@ -277,18 +280,20 @@ def secret_ref(key: str) -> SecretKeyRef:
 
 def monitor_of(
     kind: MonitorType,
-    target: HttpTarget | TcpTarget,
+    target: AnyTarget,
     criteria: SuccessCriteria | None = None,
     *,
     timeout_seconds: int = 5,
 ) -> Monitor:
     """A monitor ``ns/m``."""
-    chosen = Target(http=target) if isinstance(target, HttpTarget) else Target(tcp=target)
+    over_http = {MonitorType.KEYWORD, MonitorType.JSON_QUERY}
+    field = MonitorType.HTTP if kind in over_http else kind
+    chosen: dict[str, Any] = {field.name.lower(): target}
     return Monitor(
         meta=ObjectMeta(key=Key("ns", "m")),
         spec=MonitorSpec(
             type=kind,
-            target=chosen,
+            target=Target(**chosen),
             schedule=Schedule(timeout_seconds=timeout_seconds),
             success_criteria=criteria or SuccessCriteria(),
         ),

@@ -42,7 +42,7 @@ STARTTLS = OptionalTls(start_tls=StartTls.SMTP)
         (
             MonitorType.TCP,
             TcpTarget(host="a", port=1, tls=STARTTLS),
-            "target.tcp.tls.startTls",
+            None,
         ),
     ],
 )
