@@ -210,7 +210,7 @@ class Program:
         self.secrets = SecretCache(partial(read_secret, self.client))
         self._events_in, self._events = trio.open_memory_channel[Event](MOST_WAITING)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.checking = Checking(self.secrets.value, descriptors=descriptors)
+        self.checking = Checking(self.secrets.value, descriptors=descriptors, now=now)
         self.resources = Resources(
             home=self.config.kube_namespace, states=self.ledger.states, keep=self._remember
         )
