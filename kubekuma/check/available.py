@@ -6,7 +6,19 @@ from kubekuma.model.monitor import MonitorSpec, MonitorType
 from kubekuma.model.target import HttpTarget, ProxyMode
 
 AVAILABLE_TYPES: Final = frozenset(
-    {MonitorType.HTTP, MonitorType.KEYWORD, MonitorType.JSON_QUERY, MonitorType.TCP}
+    {
+        MonitorType.HTTP,
+        MonitorType.KEYWORD,
+        MonitorType.JSON_QUERY,
+        MonitorType.TCP,
+        MonitorType.TLS_CERTIFICATE,
+        MonitorType.REDIS,
+        MonitorType.MQTT,
+        MonitorType.SMTP,
+        MonitorType.IMAP,
+        MonitorType.SSH,
+        MonitorType.LDAP,
+    }
 )
 
 

@@ -10,9 +10,16 @@ import trio
 from kubekuma.check.context import Check, CheckContext
 from kubekuma.check.finding import CheckFailed, Finding, conclude
 from kubekuma.check.http import check_http
+from kubekuma.check.imap import check_imap
 from kubekuma.check.json_query import check_json_query
 from kubekuma.check.keyword import check_keyword
+from kubekuma.check.ldap import check_ldap
+from kubekuma.check.mqtt import check_mqtt
+from kubekuma.check.redis import check_redis
+from kubekuma.check.smtp import check_smtp
+from kubekuma.check.ssh import check_ssh
 from kubekuma.check.tcp import check_tcp
+from kubekuma.check.tls_certificate import check_tls_certificate
 from kubekuma.check.trace import MAX_CHARACTERS, Trace
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorSpec, MonitorType
@@ -81,6 +88,20 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_json_query(_given(target.http), criteria, check)
         case MonitorType.TCP:
             return await check_tcp(_given(target.tcp), criteria, check)
+        case MonitorType.REDIS:
+            return await check_redis(_given(target.redis), criteria, check)
+        case MonitorType.SMTP:
+            return await check_smtp(_given(target.smtp), criteria, check)
+        case MonitorType.IMAP:
+            return await check_imap(_given(target.imap), criteria, check)
+        case MonitorType.MQTT:
+            return await check_mqtt(_given(target.mqtt), criteria, check)
+        case MonitorType.LDAP:
+            return await check_ldap(_given(target.ldap), criteria, check)
+        case MonitorType.SSH:
+            return await check_ssh(_given(target.ssh), criteria, check)
+        case MonitorType.TLS_CERTIFICATE:
+            return await check_tls_certificate(_given(target.tls_certificate), criteria, check)
         case (
             MonitorType.UDP
             | MonitorType.DNS
@@ -91,20 +112,13 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             | MonitorType.K8S
             | MonitorType.DOCKER
             | MonitorType.GRPC
-            | MonitorType.TLS_CERTIFICATE
             | MonitorType.DOMAIN_EXPIRY
             | MonitorType.POSTGRESQL
             | MonitorType.MYSQL
             | MonitorType.MSSQL
-            | MonitorType.REDIS
             | MonitorType.MONGODB
-            | MonitorType.MQTT
             | MonitorType.RABBITMQ
             | MonitorType.KAFKA
-            | MonitorType.SMTP
-            | MonitorType.IMAP
-            | MonitorType.SSH
-            | MonitorType.LDAP
             | MonitorType.RADIUS
             | MonitorType.SNMP
             | MonitorType.NTP

@@ -52,6 +52,13 @@ class Reason(StrEnum):
     JSON_INVALID = "JsonInvalid"
     JSON_MISMATCH = "JsonMismatch"
     BANNER_MISMATCH = "BannerMismatch"
+    AUTH_FAILED = "AuthFailed"  # the target does not let us in
+    COMMAND_FAILED = "CommandFailed"  # it lets us in, and does not do what we ask
+    MESSAGE_MISSING = "MessageMissing"
+    VALUE_MISMATCH = "ValueMismatch"
+    CERTIFICATE_MISMATCH = "CertificateMismatch"
+    EXPIRES_SOON = "ExpiresSoon"
+    HOST_KEY_MISMATCH = "HostKeyMismatch"
     EXPECTATION_FAILED = "ExpectationFailed"
     INVERTED = "Inverted"  # it passed, and should not have
     # Ours: the outcome is unknown and nobody is blamed

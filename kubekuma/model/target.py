@@ -462,6 +462,9 @@ class TlsCertificateTarget:
     sni: str | None = says(
         "Server name to ask for and to verify; default: the host.", default=None, min_length=1
     )
+    ca_bundle_secret_ref: SecretKeyRef | None = says(
+        "PEM bundle of the authorities to trust instead of the system's.", default=None
+    )
     warn_before_days: tuple[int, ...] = says(
         WARN_BEFORE_DAYS, default=(21, 14, 7), low=1, high=3650, max_items=16, list_type="set"
     )

@@ -33,9 +33,7 @@ def health_conditions(vitals: Vitals) -> tuple[Condition, ...]:
     if vitals.unfollowed:
         whys = "; ".join(f"{kind}: {why}" for kind, why in sorted(vitals.unfollowed.items()))
         said = f"what is known of these kinds stays in force, and no change of them is seen: {whys}"
-        following = Condition(
-            type=WATCHES, status=Truth.FALSE, reason="CannotFollow", message=said
-        )
+        following = Condition(type=WATCHES, status=Truth.FALSE, reason="CannotFollow", message=said)
     saturated = Condition(type=SATURATED, status=Truth.FALSE, reason="OnTime")
     if vitals.skipped or vitals.waiting:
         said = (

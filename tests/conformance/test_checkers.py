@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import attrs
 import pytest
 import trio
 import trio.testing
 from fakes.targets import check_context, monitor_of, reset, stall, start_target
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kubekuma.check.available import AVAILABLE_TYPES, missing
 from kubekuma.check.run import run_check
@@ -16,9 +19,19 @@ from kubekuma.model.criteria import (
     TcpCriteria,
 )
 from kubekuma.model.monitor import Monitor, MonitorType
-from kubekuma.model.result import Outcome, Reason
+from kubekuma.model.result import CheckResult, Outcome, Reason
 from kubekuma.model.settings import AddressPolicy
-from kubekuma.model.target import HttpTarget, TcpTarget
+from kubekuma.model.target import (
+    AnyTarget,
+    HttpTarget,
+    LdapTarget,
+    MqttTarget,
+    RedisTarget,
+    ServiceTarget,
+    SshTarget,
+    TcpTarget,
+    TlsCertificateTarget,
+)
 
 LONG_SECONDS = 600
 
@@ -43,6 +56,12 @@ def over_tcp(port: int) -> Monitor:
     return monitor_of(MonitorType.TCP, target, criteria, timeout_seconds=LONG_SECONDS)
 
 
+def plain(kind: MonitorType, make: Callable[..., AnyTarget]) -> Callable[[int], Monitor]:
+    return lambda port: monitor_of(
+        kind, make(host="127.0.0.1", port=port), timeout_seconds=LONG_SECONDS
+    )
+
+
 KEYWORD = SuccessCriteria(keyword=KeywordCriteria(contains=("x",)))
 JSON_QUERY = SuccessCriteria(json_query=JsonQueryCriteria(path="$.x", exists=True))
 CHECKERS: dict[MonitorType, Callable[[int], Monitor]] = {
@@ -50,6 +69,13 @@ CHECKERS: dict[MonitorType, Callable[[int], Monitor]] = {
     MonitorType.KEYWORD: over_http(MonitorType.KEYWORD, KEYWORD),
     MonitorType.JSON_QUERY: over_http(MonitorType.JSON_QUERY, JSON_QUERY),
     MonitorType.TCP: over_tcp,
+    MonitorType.TLS_CERTIFICATE: plain(MonitorType.TLS_CERTIFICATE, TlsCertificateTarget),
+    MonitorType.REDIS: plain(MonitorType.REDIS, RedisTarget),
+    MonitorType.MQTT: plain(MonitorType.MQTT, MqttTarget),
+    MonitorType.SMTP: plain(MonitorType.SMTP, ServiceTarget),
+    MonitorType.IMAP: plain(MonitorType.IMAP, ServiceTarget),
+    MonitorType.SSH: plain(MonitorType.SSH, SshTarget),
+    MonitorType.LDAP: plain(MonitorType.LDAP, LdapTarget),
 }
 
 each_checker = pytest.mark.parametrize("make", CHECKERS.values(), ids=CHECKERS.keys())
@@ -123,3 +149,90 @@ async def test_its_phases_add_up_to_its_latency(
     phases = (timings.dns, timings.connect, timings.tls, timings.first_byte, timings.transfer)
     assert sum(filter(None, phases)) == pytest.approx(result.latency_seconds)
     assert result.latency_seconds > 0
+
+
+GARBAGE = [b"\x00" * 65536, b"\xff" * 65536, b"A" * 65536, b"220 x\r\n" * 9000, b"*1\r\n" * 16000]
+
+
+@each_checker
+@pytest.mark.parametrize("data", GARBAGE, ids=["zeros", "ones", "letters", "lines", "arrays"])
+async def test_it_does_not_take_all_that_it_is_sent(
+    nursery: trio.Nursery, make: Callable[[int], Monitor], data: bytes
+) -> None:
+    sent = 0
+
+    async def flood(stream: trio.abc.Stream) -> None:
+        nonlocal sent
+        while True:
+            await stream.send_all(data)
+            sent += len(data)
+
+    target = await start_target(nursery, flood, read=False)
+    with trio.fail_after(20):
+        result = await run_check(make(target.port), check_context())
+    assert result.outcome is Outcome.FAILED, result
+    # What it read, and what the kernel holds for both sides.
+    assert sent < 16 * 2**20
+
+
+@each_checker
+@pytest.mark.parametrize("byte", [b"\x00", b"2", b"+", b"*", b"0", b"\x20", b"\n"])
+async def test_a_byte_a_second_does_not_outlast_its_deadline(
+    nursery: trio.Nursery,
+    clock: trio.testing.MockClock,
+    make: Callable[[int], Monitor],
+    byte: bytes,
+) -> None:
+    async def drip(stream: trio.abc.Stream) -> None:
+        while True:
+            await stream.send_all(byte)
+            await trio.sleep(1)
+
+    target = await start_target(nursery, drip, read=False)
+    monitor = make(target.port)
+    schedule = attrs.evolve(monitor.spec.schedule, timeout_seconds=20)
+    monitor = attrs.evolve(monitor, spec=attrs.evolve(monitor.spec, schedule=schedule))
+    result = await run_check(monitor, check_context())
+    assert result.outcome is Outcome.FAILED, result
+    assert clock.current_time() <= 20.5
+
+
+@each_checker
+def test_whatever_it_is_told_is_no_bug_of_ours(make: Callable[[int], Monitor]) -> None:
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(st.lists(st.binary(max_size=200) | st.sampled_from(WORDS), max_size=6))
+    def holds(chunks: list[bytes]) -> None:
+        result = trio.run(told, make, chunks)
+        assert result.reason is not Reason.INTERNAL_ERROR, result
+        assert result.outcome in {Outcome.FAILED, Outcome.PASSED}
+
+    holds()
+
+
+WORDS = [
+    b"220 hi\r\n",
+    b"250-x\r\n",
+    b"250 y\r\n",
+    b"* OK\r\n",
+    b"k1 OK\r\n",
+    b"+OK\r\n",
+    b"-ERR\r\n",
+    b"$-1\r\n",
+    b"*2\r\n",
+    b":1\r\n",
+    b"$5\r\nab",
+    b"\x20\x02\x00\x00",
+    b"\x30\x84\xff\xff\xff\xff",
+    b"0\x0c\x02\x01\x01a\x07\n\x01\x00\x04\x00\x04\x00",
+    b"SSH-2.0-x\r\n",
+    b"\x00\x00\x00\x0c\x0a\x14" + bytes(10),
+    b"HTTP/1.1 200 OK\r\n\r\n",
+]
+
+
+async def told(make: Callable[[int], Monitor], chunks: list[bytes]) -> CheckResult:
+    async with trio.open_nursery() as nursery:
+        target = await start_target(nursery, *chunks, read=False)
+        result = await run_check(make(target.port), check_context())
+        nursery.cancel_scope.cancel()
+    return result
