@@ -14,6 +14,7 @@ class Answer:
     status: int
     headers: Sequence[tuple[bytes, bytes]]  # names in lower case
     body: bytes = b""
+    trailers: Sequence[tuple[bytes, bytes]] = ()
 
     def header(self, name: str) -> str | None:
         """The value of the header ``name``; several are joined by commas (RFC 9110, 5.3)."""

@@ -11,6 +11,10 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.KEYWORD,
         MonitorType.JSON_QUERY,
         MonitorType.TCP,
+        MonitorType.UDP,
+        MonitorType.DNS,
+        MonitorType.PING,
+        MonitorType.NTP,
         MonitorType.TLS_CERTIFICATE,
         MonitorType.REDIS,
         MonitorType.MQTT,
@@ -38,6 +42,4 @@ def _missing_of_http(http: HttpTarget) -> str | None:
         return "target.http.auth"
     if http.proxy is not None and http.proxy.mode is not ProxyMode.NONE:
         return "target.http.proxy"
-    if http.resolver is not None and http.resolver.transport.is_encrypted:
-        return "target.http.resolver.transport"
     return None

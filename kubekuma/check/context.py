@@ -42,6 +42,8 @@ class CheckContext:
     judge_limiter: trio.CapacityLimiter = attrs.field(
         factory=lambda: trio.CapacityLimiter(JUDGES_AT_ONCE)
     )
+    # Raw sockets, which hear what others are told.
+    privileged: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(20))
     policy: Policy = attrs.field(init=False)
 
     @policy.default
@@ -56,6 +58,12 @@ class Check:
     namespace: str
     context: CheckContext
     trace: Trace
+
+    def aside(self) -> "Check":
+        """Make a check for one of several tasks: with the same secrets, and a trace of its own."""
+        trace = Trace()
+        trace.secrets = self.trace.secrets
+        return attrs.evolve(self, trace=trace)
 
     async def secret(self, ref: SecretKeyRef) -> bytes:
         """Fetch a secret; from now on nothing that this check says contains it."""

@@ -33,7 +33,9 @@ class Destination:
     resolver: Resolver | None = None
     tls: Tls | None = None
     start_tls: StartTls | None = None
-    alpn: str | None = None
+    alpn: Sequence[str] = ()
+    # Of our own settings: the rules for targets do not hold for it.
+    trusted: bool = False
 
 
 async def dial(to: Destination, check: Check) -> Wire:
@@ -60,12 +62,12 @@ def tls_of(tls: OptionalTls) -> Tls | None:
 
 async def _reach(to: Destination, check: Check) -> Connection:
     addresses = await resolve(to.host, to.ip_family, check, resolver=to.resolver)
-    allowed = _allowed(addresses, check)
-    check.trace.enter(Phase.CONNECT, f"connecting to {where(allowed[0], to.port)}")
+    may = addresses if to.trusted else allowed(addresses, check)
+    check.trace.enter(Phase.CONNECT, f"connecting to {where(may[0], to.port)}")
     if check.trace.wanted:
-        check.trace.say("connecting to %s", ", ".join(where(each, to.port) for each in allowed))
-    connection = await connect(allowed, to.port)
-    if connection.address not in allowed and (why := _refusal(connection.address, check)):
+        check.trace.say("connecting to %s", ", ".join(where(each, to.port) for each in may))
+    connection = await connect(may, to.port)
+    if connection.address not in may and (why := _refusal(connection.address, check)):
         # Some addresses stand for others: 0.0.0.0 connects to loopback.
         connection.sock.close()
         raise CheckFailed(Reason.ADDRESS_DENIED, why)
@@ -76,14 +78,14 @@ async def _reach(to: Destination, check: Check) -> Connection:
     return connection
 
 
-def _allowed(addresses: Sequence[str], check: Check) -> Sequence[str]:
-    """The addresses that the policy allows: only they are connected to."""
+def allowed(addresses: Sequence[str], check: Check) -> Sequence[str]:
+    """Pick the addresses that the policy allows: only they are connected to."""
     refusals = {address: _refusal(address, check) for address in addresses}
-    allowed = [address for address, why in refusals.items() if why is None]
-    if not allowed:
+    may = [address for address, why in refusals.items() if why is None]
+    if not may:
         why = "; ".join(why for why in refusals.values() if why)
         raise CheckFailed(Reason.ADDRESS_DENIED, why)
-    return allowed
+    return may
 
 
 def _refusal(address: str, check: Check) -> str | None:

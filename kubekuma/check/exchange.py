@@ -1,5 +1,6 @@
 """One request and its answer over one connection: HTTP/1.1 by h11, bounded in every direction."""
 
+from collections.abc import Sequence
 from typing import Final, cast
 
 import attrs
@@ -69,9 +70,11 @@ async def _read_head(talk: "_Talk", trace: Trace) -> h11.Response:
     trace.enter(Phase.TRANSFER, "reading the answer")
     trace.status_code = event.status_code
     if len(event.headers) > MAX_HEADERS:
-        raise _too_large()
+        raise too_large()
     if trace.wanted:
-        _say_head(event, trace)
+        reason = event.reason.decode("utf-8", "replace")
+        version = event.http_version.decode("ascii")
+        say_head(f"HTTP/{version} {event.status_code} {reason}", list(event.headers), trace)
     return event
 
 
@@ -97,19 +100,20 @@ async def _read_body(talk: "_Talk", wanted: Wanted) -> bytes:
     return b""
 
 
-def _too_large() -> CheckFailed:
+def too_large() -> CheckFailed:
+    """Say that a head is too large."""
     return CheckFailed(
         Reason.HEADERS_TOO_LARGE,
         f"the answer has more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} lines of headers",
     )
 
 
-def _say_head(head: h11.Response, trace: Trace) -> None:
-    reason = head.reason.decode("utf-8", "replace")
-    trace.say("< HTTP/%s %s %s", head.http_version.decode("ascii"), head.status_code, reason)
-    for name, value in head.headers:
+def say_head(first: str, headers: Sequence[tuple[bytes, bytes]], trace: Trace) -> None:
+    """Add the head of an answer to the transcript."""
+    trace.say("< %s", first)
+    for name, value in headers:
         shown = HIDDEN if name in NOT_SHOWN else value.decode("utf-8", "replace")
-        trace.say("< %s: %s", name.decode("ascii"), shown)
+        trace.say("< %s: %s", name.decode("utf-8", "replace"), shown)
 
 
 class _Talk:
@@ -156,7 +160,7 @@ class _Talk:
             when = "within its answer" if self._answering else "without an answer"
             return CheckFailed(Reason.CONNECTION_CLOSED, f"the target hung up {when}")
         if error.error_status_hint == 431 and not self._answering:
-            return _too_large()
+            return too_large()
         # After the colon h11 quotes what it was sent.
         complaint = str(error).partition(":")[0]
         return CheckFailed(Reason.PROTOCOL_ERROR, f"the answer is not HTTP/1.1 ({complaint})")

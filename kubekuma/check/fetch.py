@@ -1,6 +1,7 @@
 """Fetches what an http target names: a new connection for each request, redirects followed."""
 
 import secrets
+from typing import Final
 
 import attrs
 
@@ -8,13 +9,16 @@ from kubekuma.check.answer import Answer
 from kubekuma.check.context import Check
 from kubekuma.check.decode import decompress
 from kubekuma.check.dial import Destination, dial
-from kubekuma.check.exchange import Wanted, exchange
+from kubekuma.check.exchange import Wanted
+from kubekuma.check.exchange_h2 import exchange_agreed
 from kubekuma.check.finding import CheckFailed
 from kubekuma.check.redirect import follow, redirects
 from kubekuma.check.request import Request, make_request
 from kubekuma.kit.url import Url, parse_url, with_parameter
 from kubekuma.model.result import Reason
 from kubekuma.model.target import HttpTarget
+
+ALPN: Final = ("h2", "http/1.1")
 
 
 async def fetch(target: HttpTarget, check: Check, *, want_body: bool) -> Answer:
@@ -30,7 +34,7 @@ async def fetch(target: HttpTarget, check: Check, *, want_body: bool) -> Answer:
     )
     request = await make_request(target, _busted(first, target), check, want_body=want_body)
     for _ in range(target.max_redirects + 1):
-        answer = await _ask(request, _destination(request.url, first, target), wanted, check)
+        answer = await ask(request, _destination(request.url, first, target), wanted, check)
         if not (wanted.redirects and redirects(answer)):
             check.trace.finish()
             return _decompressed(answer, target.max_body_bytes)
@@ -42,10 +46,11 @@ async def fetch(target: HttpTarget, check: Check, *, want_body: bool) -> Answer:
     )
 
 
-async def _ask(request: Request, to: Destination, wanted: Wanted, check: Check) -> Answer:
+async def ask(request: Request, to: Destination, wanted: Wanted, check: Check) -> Answer:
+    """Send ``request`` over a connection of its own, in the version of HTTP that is agreed on."""
     wire = await dial(to, check)
     try:
-        return await exchange(wire, request, wanted, check.trace)
+        return await exchange_agreed(wire, request, wanted, check.trace)
     finally:
         wire.close()
 
@@ -64,7 +69,7 @@ def _destination(url: Url, first: Url, target: HttpTarget) -> Destination:
         ip_family=target.ip_family,
         resolver=target.resolver,
         tls=tls if secure else None,
-        alpn="http/1.1" if secure else None,
+        alpn=ALPN if secure else (),
     )
 
 

@@ -35,6 +35,7 @@ class Checking:
         self._descriptors = descriptors
         self._dns_limiter = trio.CapacityLimiter(RESOLVER_THREADS)
         self._contexts = SslContexts()
+        self._privileged = trio.CapacityLimiter(1)
         self._shares: dict[Key, float] = {}  # timeout/interval: the places that each may need
         self._demand = 0.0
         self._context = self._made()
@@ -77,8 +78,10 @@ class Checking:
             dns_limiter=self._dns_limiter,
             contexts=self._contexts,
             now=self._now,
+            privileged=self._privileged,
         )
 
     def _limit(self) -> None:
         wanted = self.settings.scheduler.max_concurrent_net_checks
+        self._privileged.total_tokens = self.settings.scheduler.max_concurrent_priv_checks
         self.limiter.total_tokens = limit_at_once(wanted, self._demand, self._descriptors)

@@ -17,9 +17,8 @@ import trio
 from kubekuma.check.context import Check
 from kubekuma.check.errors import os_failure
 from kubekuma.check.finding import CheckFailed
-from kubekuma.check.policy import refusal
 from kubekuma.model.result import Reason
-from kubekuma.model.target import DnsTransport, IpFamily, Resolver
+from kubekuma.model.target import IpFamily
 
 # How long a resolver may take to show that it is there at all.
 ALIVE_SECONDS: Final = 1.0
@@ -43,37 +42,6 @@ def version_of(text: str) -> int | None:
         return ip_address(text).version
     except ValueError:
         return None
-
-
-def servers_for(check: Check, resolver: Resolver | None) -> Servers:
-    """The servers to ask: ``resolver``, else the settings'; none: ask the system's resolver."""
-    if resolver is None:
-        return [_server(each) for each in check.context.networking.dns.resolvers]
-    server = _server(resolver)
-    # A monitor's author chose this one: the rules for targets hold for it.
-    if why := refusal(resolver.address, check.context.policy):
-        raise CheckFailed(Reason.ADDRESS_DENIED, f"resolver {why}")
-    return [server]
-
-
-class _TcpNameserver(dns.nameserver.Do53Nameserver):
-    """dnspython's way to say which transport: by a class (it asks by UDP first otherwise)."""
-
-    def is_always_max_size(self) -> bool:
-        """TCP has no limit to be cut off at."""
-        return True
-
-
-def _server(resolver: Resolver) -> dns.nameserver.Nameserver:
-    # Validation and ``missing`` refuse both; a spec may be older than they are.
-    if version_of(resolver.address) is None:
-        raise CheckFailed(Reason.NO_RESOLVER, f"resolver {resolver.address} is not an address")
-    if resolver.transport.is_encrypted:
-        raise CheckFailed(
-            Reason.NO_RESOLVER, f"resolvers cannot be asked by {resolver.transport} yet"
-        )
-    kind = _TcpNameserver if resolver.transport is DnsTransport.TCP else None
-    return (kind or dns.nameserver.Do53Nameserver)(resolver.address, resolver.port or 53)
 
 
 async def ask_servers(servers: Servers, host: str, family: IpFamily, check: Check) -> Sequence[str]:

@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from kubekuma.check.choose_servers import servers_for
 from kubekuma.check.context import Check
 from kubekuma.check.finding import CheckFailed
 from kubekuma.check.name_servers import (
@@ -15,7 +16,6 @@ from kubekuma.check.name_servers import (
     Unanswered,
     any_alive,
     ask_servers,
-    servers_for,
     version_of,
 )
 from kubekuma.check.system_resolver import ask_system, system_servers
@@ -42,7 +42,7 @@ async def resolve(
             raise CheckFailed(Reason.DNS_FAILURE, f"{host} is not an {_KINDS[family]}address")
         return (host,)
     check.trace.enter(Phase.DNS, f"resolving {host}")
-    servers = servers_for(check, resolver)
+    servers = await servers_for(check, resolver)
     if check.trace.wanted:
         by = ", ".join(each.answer_nameserver() for each in servers) or "the system's resolver"
         check.trace.say("resolving %s by %s", host, by)
@@ -72,7 +72,7 @@ async def _bounded(
     check: Check,
     servers: Servers,
 ) -> Sequence[str]:
-    seconds = _limit(check.context.networking.dns.timeout_seconds)
+    seconds = limit_for_asking(check)
     unanswered = f"no answer about {host} within {seconds:g} s"
     try:
         # Not the check's deadline but the settings' limit for this one step.
@@ -89,7 +89,8 @@ async def _bounded(
     raise CheckFailed(Reason.NO_RESOLVER, f"{unanswered}, and no resolver answers at all")
 
 
-def _limit(configured: float) -> float:
+def limit_for_asking(check: Check) -> float:
     """How long to ask: as the settings say, but time must remain to see whose fault silence is."""
+    configured = check.context.networking.dns.timeout_seconds
     left = trio.current_effective_deadline() - trio.current_time()
     return min(configured, max(left - 1.5 * ALIVE_SECONDS, left / 2))

@@ -8,6 +8,7 @@ import structlog
 import trio
 
 from kubekuma.check.context import Check, CheckContext
+from kubekuma.check.dns import check_dns
 from kubekuma.check.finding import CheckFailed, Finding, conclude
 from kubekuma.check.http import check_http
 from kubekuma.check.imap import check_imap
@@ -15,12 +16,15 @@ from kubekuma.check.json_query import check_json_query
 from kubekuma.check.keyword import check_keyword
 from kubekuma.check.ldap import check_ldap
 from kubekuma.check.mqtt import check_mqtt
+from kubekuma.check.ntp import check_ntp
+from kubekuma.check.ping import check_ping
 from kubekuma.check.redis import check_redis
 from kubekuma.check.smtp import check_smtp
 from kubekuma.check.ssh import check_ssh
 from kubekuma.check.tcp import check_tcp
 from kubekuma.check.tls_certificate import check_tls_certificate
 from kubekuma.check.trace import MAX_CHARACTERS, Trace
+from kubekuma.check.udp import check_udp
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorSpec, MonitorType
 from kubekuma.model.result import CheckResult, Reason
@@ -102,11 +106,16 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_ssh(_given(target.ssh), criteria, check)
         case MonitorType.TLS_CERTIFICATE:
             return await check_tls_certificate(_given(target.tls_certificate), criteria, check)
+        case MonitorType.UDP:
+            return await check_udp(_given(target.udp), criteria, check)
+        case MonitorType.DNS:
+            return await check_dns(_given(target.dns), criteria, check)
+        case MonitorType.PING:
+            return await check_ping(_given(target.ping), criteria, check)
+        case MonitorType.NTP:
+            return await check_ntp(_given(target.ntp), criteria, check)
         case (
-            MonitorType.UDP
-            | MonitorType.DNS
-            | MonitorType.PING
-            | MonitorType.WEBSOCKET
+            MonitorType.WEBSOCKET
             | MonitorType.PUSH
             | MonitorType.STEAM
             | MonitorType.K8S
@@ -121,7 +130,6 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             | MonitorType.KAFKA
             | MonitorType.RADIUS
             | MonitorType.SNMP
-            | MonitorType.NTP
             | MonitorType.SIP
             | MonitorType.GROUP
             | MonitorType.MANUAL

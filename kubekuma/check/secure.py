@@ -1,7 +1,7 @@
 """Turns a connection into a TLS connection, and tells what is wrong with a certificate."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 import trio
@@ -21,7 +21,7 @@ NAMES_SHOWN: Final = 4
 Prelude: TypeAlias = Callable[[Wire], Awaitable[None]]
 
 
-async def verifying_context(tls: Tls, alpn: str | None, check: Check) -> ssl.SSLContext:
+async def verifying_context(tls: Tls, alpn: Sequence[str], check: Check) -> ssl.SSLContext:
     """The context that verifies as ``tls`` says; its bundle may be in a Secret."""
     ref = tls.ca_bundle_secret_ref
     bundle = await check.value(ref) if ref else None
@@ -36,7 +36,7 @@ async def secure(
     place: Place,
     *,
     verify: bool,
-    alpn: str | None,
+    alpn: Sequence[str],
     check: Check,
     prelude: Prelude | None = None,
 ) -> Wire:

@@ -83,8 +83,12 @@ def _lacking_descriptors() -> CheckFailed | None:
 
 def system_servers() -> Servers:
     """The servers that the system's resolver asks; none if it has not been told any."""
+    return [dns.nameserver.Do53Nameserver(each) for each in system_addresses()]
+
+
+def system_addresses() -> Sequence[str]:
+    """Where the servers are that the system's resolver asks."""
     try:
-        configured = dns.resolver.Resolver().nameservers
+        return [str(address) for address in dns.resolver.Resolver().nameservers]
     except (dns.resolver.NoResolverConfiguration, OSError):
         return ()
-    return [dns.nameserver.Do53Nameserver(str(address)) for address in configured]

@@ -3,6 +3,7 @@
 import hashlib
 import ssl
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,16 +16,16 @@ class SslContexts:
     """A bounded cache of SSLContexts, the least recently used one going first."""
 
     def __init__(self, most_kept: int = MOST_KEPT) -> None:
-        self._kept: OrderedDict[tuple[bytes, bool, str | None], ssl.SSLContext] = OrderedDict()
+        self._kept: OrderedDict[tuple[bytes, bool, tuple[str, ...]], ssl.SSLContext] = OrderedDict()
         self._most_kept = most_kept
 
-    def get(self, *, verify: bool, bundle: bytes | None, alpn: str | None) -> ssl.SSLContext:
+    def get(self, *, verify: bool, bundle: bytes | None, alpn: Sequence[str]) -> ssl.SSLContext:
         """The context for these settings; ValueError if ``bundle`` holds no certificate in PEM.
 
         ``bundle`` replaces the system's authorities. Contexts with and without ``alpn`` are never
         shared: it would be said in protocols that do not know it.
         """
-        key = (hashlib.sha256(bundle).digest() if bundle else b"", verify, alpn)
+        key = (hashlib.sha256(bundle).digest() if bundle else b"", verify, tuple(alpn))
         found = self._kept.get(key)
         if found is None:
             found = self._kept[key] = make_context(verify=verify, bundle=bundle, alpn=alpn)
@@ -34,7 +35,7 @@ class SslContexts:
         return found
 
 
-def make_context(*, verify: bool, bundle: bytes | None, alpn: str | None) -> ssl.SSLContext:
+def make_context(*, verify: bool, bundle: bytes | None, alpn: Sequence[str]) -> ssl.SSLContext:
     """Make a context that verifies, or one that only looks at the certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not verify:
@@ -47,7 +48,7 @@ def make_context(*, verify: bool, bundle: bytes | None, alpn: str | None) -> ssl
     else:
         context.load_verify_locations(cafile=certifi.where())
     if alpn:
-        context.set_alpn_protocols([alpn])
+        context.set_alpn_protocols(alpn)
     return context
 
 

@@ -63,6 +63,11 @@ class Trace:
         self._phase = phase
         self.doing = doing
 
+    def count(self, phase: Phase, seconds: float) -> None:
+        """End the last phase, and have ``phase`` count as ``seconds``: an average, not a sum."""
+        self._phase = None
+        self._spent[phase] = seconds
+
     def finish(self) -> None:
         """End the last phase: what comes now is our own work."""
         self._settle()

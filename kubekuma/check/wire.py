@@ -19,6 +19,10 @@ CHUNK_BYTES: Final = 65536
 class Wire(Protocol):
     """One connection. Errors of the target end the check (``CheckFailed``)."""
 
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that was agreed on during the TLS handshake."""
+
     async def send(self, data: bytes) -> None:
         """Send all of ``data``."""
 
@@ -34,6 +38,8 @@ class Wire(Protocol):
 
 class PlainWire:
     """A connection in the clear."""
+
+    alpn: str | None = None
 
     def __init__(self, sock: trio.socket.SocketType) -> None:
         self._sock = sock
@@ -124,6 +130,11 @@ class TlsWire:
     def certificate(self) -> bytes | None:
         """The target's certificate in DER form."""
         return self._tls.getpeercert(binary_form=True)
+
+    @property
+    def alpn(self) -> str | None:
+        """The protocol that was agreed on during the handshake."""
+        return self._tls.selected_alpn_protocol()
 
     @property
     def protocol(self) -> str | None:

@@ -27,6 +27,9 @@ class Reason(StrEnum):
     TIMEOUT = "Timeout"
     DNS_NXDOMAIN = "DnsNxdomain"
     DNS_FAILURE = "DnsFailure"
+    DNS_SERVFAIL = "DnsServfail"
+    DNS_REFUSED = "DnsRefused"
+    DNS_NO_RECORDS = "DnsNoRecords"
     CONNECTION_REFUSED = "ConnectionRefused"
     CONNECTION_RESET = "ConnectionReset"
     CONNECTION_CLOSED = "ConnectionClosed"
@@ -55,6 +58,9 @@ class Reason(StrEnum):
     AUTH_FAILED = "AuthFailed"  # the target does not let us in
     COMMAND_FAILED = "CommandFailed"  # it lets us in, and does not do what we ask
     MESSAGE_MISSING = "MessageMissing"
+    RECORD_MISMATCH = "RecordMismatch"
+    PACKET_LOSS = "PacketLoss"
+    CLOCK_WRONG = "ClockWrong"
     VALUE_MISMATCH = "ValueMismatch"
     CERTIFICATE_MISMATCH = "CertificateMismatch"
     EXPIRES_SOON = "ExpiresSoon"
@@ -66,6 +72,7 @@ class Reason(StrEnum):
     NO_ROUTE = "NoRoute"
     NO_RESOLVER = "NoResolver"
     NO_MEMORY = "NoMemory"
+    NO_PERMISSION = "NoPermission"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a word, not a secret
     INTERNAL_ERROR = "InternalError"
     NOT_CHECKED = "NotChecked"  # nobody looked for longer than a heartbeat speaks
@@ -82,6 +89,7 @@ _OURS = frozenset(
         Reason.NO_ROUTE,
         Reason.NO_RESOLVER,
         Reason.NO_MEMORY,
+        Reason.NO_PERMISSION,
         Reason.SECRET_MISSING,
         Reason.INTERNAL_ERROR,
         Reason.NOT_CHECKED,

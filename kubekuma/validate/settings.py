@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubekuma.model.settings import SettingsSpec
-from kubekuma.model.target import Resolver
 from kubekuma.validate import text
 from kubekuma.validate.classes import resolver
 from kubekuma.validate.declared import declared
@@ -23,17 +22,8 @@ _scheduler: Rule[Any] = every(
     ),
 )
 
-_askable: Rule[Resolver] = at(
-    "transport",
-    lambda it: it.transport,
-    must(
-        lambda it: not it.is_encrypted,
-        "must be udp or tcp: this version cannot ask by tls or https yet",
-    ),
-)
-
 _networking: Rule[Any] = every(
-    at("dns.resolvers", lambda it: it.dns.resolvers, each(every(_askable, resolver))),
+    at("dns.resolvers", lambda it: it.dns.resolvers, each(resolver)),
     at("targets.denyCidrs", lambda it: it.targets.deny_cidrs, each(text.cidr)),
     at("targets.allowCidrs", lambda it: it.targets.allow_cidrs, each(text.cidr)),
 )

@@ -1,4 +1,4 @@
-"""What holds for every checker."""
+"""What holds for every checker that connects."""
 
 from collections.abc import Callable
 
@@ -6,34 +6,16 @@ import attrs
 import pytest
 import trio
 import trio.testing
-from fakes.targets import check_context, monitor_of, reset, stall, start_target
+from fakes.targets import check_context, reset, stall, start_target
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.checkers import DATAGRAMS, LONG_SECONDS, OTHERS, STREAMS
 
 from kubekuma.check.available import AVAILABLE_TYPES, missing
 from kubekuma.check.run import run_check
-from kubekuma.model.criteria import (
-    JsonQueryCriteria,
-    KeywordCriteria,
-    SuccessCriteria,
-    TcpCriteria,
-)
-from kubekuma.model.monitor import Monitor, MonitorType
+from kubekuma.model.monitor import Monitor
 from kubekuma.model.result import CheckResult, Outcome, Reason
 from kubekuma.model.settings import AddressPolicy
-from kubekuma.model.target import (
-    AnyTarget,
-    HttpTarget,
-    LdapTarget,
-    MqttTarget,
-    RedisTarget,
-    ServiceTarget,
-    SshTarget,
-    TcpTarget,
-    TlsCertificateTarget,
-)
-
-LONG_SECONDS = 600
 
 
 @pytest.fixture
@@ -42,47 +24,11 @@ def clock() -> trio.testing.MockClock:
     return trio.testing.MockClock(autojump_threshold=0.05)
 
 
-def over_http(kind: MonitorType, criteria: SuccessCriteria) -> Callable[[int], Monitor]:
-    def make(port: int) -> Monitor:
-        target = HttpTarget(url=f"http://127.0.0.1:{port}/")
-        return monitor_of(kind, target, criteria, timeout_seconds=LONG_SECONDS)
-
-    return make
-
-
-def over_tcp(port: int) -> Monitor:
-    target = TcpTarget(host="127.0.0.1", port=port)
-    criteria = SuccessCriteria(tcp=TcpCriteria(banner_contains="hello"))
-    return monitor_of(MonitorType.TCP, target, criteria, timeout_seconds=LONG_SECONDS)
-
-
-def plain(kind: MonitorType, make: Callable[..., AnyTarget]) -> Callable[[int], Monitor]:
-    return lambda port: monitor_of(
-        kind, make(host="127.0.0.1", port=port), timeout_seconds=LONG_SECONDS
-    )
-
-
-KEYWORD = SuccessCriteria(keyword=KeywordCriteria(contains=("x",)))
-JSON_QUERY = SuccessCriteria(json_query=JsonQueryCriteria(path="$.x", exists=True))
-CHECKERS: dict[MonitorType, Callable[[int], Monitor]] = {
-    MonitorType.HTTP: over_http(MonitorType.HTTP, SuccessCriteria()),
-    MonitorType.KEYWORD: over_http(MonitorType.KEYWORD, KEYWORD),
-    MonitorType.JSON_QUERY: over_http(MonitorType.JSON_QUERY, JSON_QUERY),
-    MonitorType.TCP: over_tcp,
-    MonitorType.TLS_CERTIFICATE: plain(MonitorType.TLS_CERTIFICATE, TlsCertificateTarget),
-    MonitorType.REDIS: plain(MonitorType.REDIS, RedisTarget),
-    MonitorType.MQTT: plain(MonitorType.MQTT, MqttTarget),
-    MonitorType.SMTP: plain(MonitorType.SMTP, ServiceTarget),
-    MonitorType.IMAP: plain(MonitorType.IMAP, ServiceTarget),
-    MonitorType.SSH: plain(MonitorType.SSH, SshTarget),
-    MonitorType.LDAP: plain(MonitorType.LDAP, LdapTarget),
-}
-
-each_checker = pytest.mark.parametrize("make", CHECKERS.values(), ids=CHECKERS.keys())
+each_checker = pytest.mark.parametrize("make", STREAMS.values(), ids=STREAMS.keys())
 
 
 def test_every_available_checker_is_here() -> None:
-    assert CHECKERS.keys() == AVAILABLE_TYPES
+    assert STREAMS.keys() | DATAGRAMS.keys() | OTHERS == AVAILABLE_TYPES
 
 
 @each_checker

@@ -233,9 +233,9 @@ async def test_the_transcript_tells_the_story(nginx: Nginx) -> None:
         "resolved localhost to 127.0.0.1",
         f"connected to 127.0.0.1:{nginx.valid}",
         "TLSv1.",
-        "> GET /plain?key=*** HTTP/1.1",
+        "> GET /plain?key=*** HTTP/2",
         "> X-Token: ***",
-        "< HTTP/1.1 302 Moved Temporarily",
+        "< HTTP/2 302",
         f"redirected to http://127.0.0.1:{nginx.http}/agent",
         "< HTTP/1.1 200 OK",
     ):

@@ -5,8 +5,9 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -46,10 +47,14 @@ def running(
     folder: Path,
     *,
     ports: Sequence[int] = (),
+    says: str = "",
     stdin: bytes | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a server with its output in ``folder``/log, from when it listens on ``ports`` of TCP."""
+    """Run a server with its output in ``folder``/log, from when it listens on ``ports``.
+
+    ``says``: what it logs when it is ready, if it listens before that.
+    """
     log = folder / "log"
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -66,7 +71,8 @@ def running(
             process.stdin.write(stdin)
             process.stdin.close()
         for port in ports:
-            _await_listening(port, process, log)
+            _await(partial(_listens, port), process, log)
+        _await(lambda: says in log.read_text("utf-8", "replace"), process, log)
         yield process
     finally:
         _stop(process)
@@ -76,18 +82,18 @@ def _existing(path: str) -> str | None:
     return path if Path(path).exists() else None
 
 
-def _await_listening(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _await(holds: Callable[[], bool], process: "subprocess.Popen[bytes]", log: Path) -> None:
     ends_at = time.monotonic() + _START_SECONDS
-    while time.monotonic() < ends_at:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        if process.poll() is not None:
-            break
+    while not holds():
+        if process.poll() is not None or time.monotonic() > ends_at:
+            said = log.read_text("utf-8", "replace")
+            raise RuntimeError(f"{process.args!r} does not start:\n{said}")
         time.sleep(0.02)
-    raise RuntimeError(
-        f"{process.args!r} does not listen on {port}:\n{log.read_text('utf-8', 'replace')}"
-    )
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -51,7 +51,7 @@ http {{
 """
 _SECURE = """
   server {{
-    listen 127.0.0.1:{port} ssl;
+    listen 127.0.0.1:{port} ssl http2;
     ssl_certificate {pem};
     ssl_certificate_key {pem};
     root {folder}/root;

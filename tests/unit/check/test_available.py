@@ -37,7 +37,7 @@ STARTTLS = OptionalTls(start_tls=StartTls.SMTP)
         (
             MonitorType.HTTP,
             HttpTarget(url=URL, resolver=Resolver(address="a", transport=DnsTransport.TLS)),
-            "target.http.resolver.transport",
+            None,
         ),
         (
             MonitorType.TCP,

@@ -19,34 +19,34 @@ def der(pem: bytes) -> bytes:
 def test_contexts_are_made_once_for_the_same_settings() -> None:
     contexts = SslContexts()
     bundle = certificates().bundle
-    first = contexts.get(verify=True, bundle=bundle, alpn="http/1.1")
-    assert contexts.get(verify=True, bundle=bundle, alpn="http/1.1") is first
-    assert contexts.get(verify=True, bundle=bundle, alpn=None) is not first
-    assert contexts.get(verify=False, bundle=bundle, alpn="http/1.1") is not first
+    first = contexts.get(verify=True, bundle=bundle, alpn=("http/1.1",))
+    assert contexts.get(verify=True, bundle=bundle, alpn=("http/1.1",)) is first
+    assert contexts.get(verify=True, bundle=bundle, alpn=()) is not first
+    assert contexts.get(verify=False, bundle=bundle, alpn=("http/1.1",)) is not first
     assert first.verify_mode is ssl.CERT_REQUIRED
     assert first.check_hostname
 
 
 def test_a_bundle_replaces_the_systems_authorities() -> None:
-    context = SslContexts().get(verify=True, bundle=certificates().bundle, alpn=None)
+    context = SslContexts().get(verify=True, bundle=certificates().bundle, alpn=())
     assert context.cert_store_stats()["x509_ca"] == 1
 
 
 def test_the_cache_is_bounded_and_drops_what_was_not_used_longest() -> None:
     contexts = SslContexts(most_kept=2)
-    kept = contexts.get(verify=False, bundle=None, alpn="a")
-    dropped = contexts.get(verify=False, bundle=None, alpn="b")
-    assert contexts.get(verify=False, bundle=None, alpn="a") is kept
-    contexts.get(verify=False, bundle=None, alpn="c")
-    assert contexts.get(verify=False, bundle=None, alpn="a") is kept
-    assert contexts.get(verify=False, bundle=None, alpn="b") is not dropped
+    kept = contexts.get(verify=False, bundle=None, alpn=("a",))
+    dropped = contexts.get(verify=False, bundle=None, alpn=("b",))
+    assert contexts.get(verify=False, bundle=None, alpn=("a",)) is kept
+    contexts.get(verify=False, bundle=None, alpn=("c",))
+    assert contexts.get(verify=False, bundle=None, alpn=("a",)) is kept
+    assert contexts.get(verify=False, bundle=None, alpn=("b",)) is not dropped
 
 
 @pytest.mark.parametrize("bundle", [b"no PEM", b"\xff", b"-----BEGIN CERTIFICATE-----\nx\n"])
 def test_what_is_no_bundle(bundle: bytes) -> None:
     contexts = SslContexts()
     with pytest.raises(ValueError, match="must hold certificates in PEM form"):
-        contexts.get(verify=True, bundle=bundle, alpn=None)
+        contexts.get(verify=True, bundle=bundle, alpn=())
 
 
 @pytest.mark.parametrize("valid", [True, False])

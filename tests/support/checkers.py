@@ -1,0 +1,92 @@
+"""One monitor of each type of checker, aimed at a port of loopback."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from fakes.targets import monitor_of
+
+from kubekuma.model.criteria import (
+    JsonQueryCriteria,
+    KeywordCriteria,
+    SuccessCriteria,
+    TcpCriteria,
+)
+from kubekuma.model.monitor import Monitor, MonitorType
+from kubekuma.model.target import (
+    AnyTarget,
+    DnsTarget,
+    HttpTarget,
+    LdapTarget,
+    MqttTarget,
+    NtpTarget,
+    RedisTarget,
+    Resolver,
+    ServiceTarget,
+    SshTarget,
+    TcpTarget,
+    TlsCertificateTarget,
+    UdpTarget,
+)
+
+LONG_SECONDS = 600
+
+Make: TypeAlias = Callable[[int], Monitor]
+
+
+def over_http(kind: MonitorType, criteria: SuccessCriteria) -> Make:
+    def make(port: int) -> Monitor:
+        target = HttpTarget(url=f"http://127.0.0.1:{port}/")
+        return monitor_of(kind, target, criteria, timeout_seconds=LONG_SECONDS)
+
+    return make
+
+
+def over_tcp(port: int) -> Monitor:
+    target = TcpTarget(host="127.0.0.1", port=port)
+    criteria = SuccessCriteria(tcp=TcpCriteria(banner_contains="hello"))
+    return monitor_of(MonitorType.TCP, target, criteria, timeout_seconds=LONG_SECONDS)
+
+
+def plain(kind: MonitorType, make: Callable[..., AnyTarget]) -> Make:
+    return lambda port: monitor_of(
+        kind, make(host="127.0.0.1", port=port), timeout_seconds=LONG_SECONDS
+    )
+
+
+KEYWORD = SuccessCriteria(keyword=KeywordCriteria(contains=("x",)))
+JSON_QUERY = SuccessCriteria(json_query=JsonQueryCriteria(path="$.x", exists=True))
+# Those that connect.
+STREAMS: dict[MonitorType, Make] = {
+    MonitorType.HTTP: over_http(MonitorType.HTTP, SuccessCriteria()),
+    MonitorType.KEYWORD: over_http(MonitorType.KEYWORD, KEYWORD),
+    MonitorType.JSON_QUERY: over_http(MonitorType.JSON_QUERY, JSON_QUERY),
+    MonitorType.TCP: over_tcp,
+    MonitorType.TLS_CERTIFICATE: plain(MonitorType.TLS_CERTIFICATE, TlsCertificateTarget),
+    MonitorType.REDIS: plain(MonitorType.REDIS, RedisTarget),
+    MonitorType.MQTT: plain(MonitorType.MQTT, MqttTarget),
+    MonitorType.SMTP: plain(MonitorType.SMTP, ServiceTarget),
+    MonitorType.IMAP: plain(MonitorType.IMAP, ServiceTarget),
+    MonitorType.SSH: plain(MonitorType.SSH, SshTarget),
+    MonitorType.LDAP: plain(MonitorType.LDAP, LdapTarget),
+}
+
+
+def over_udp(port: int) -> Monitor:
+    target = UdpTarget(host="127.0.0.1", port=port, send="hello")
+    return monitor_of(MonitorType.UDP, target, timeout_seconds=LONG_SECONDS)
+
+
+def over_dns(port: int) -> Monitor:
+    resolver = Resolver(address="127.0.0.1", port=port)
+    target = DnsTarget(name="example.org", resolvers=(resolver,))
+    return monitor_of(MonitorType.DNS, target, timeout_seconds=LONG_SECONDS)
+
+
+# Those that send datagrams.
+DATAGRAMS: dict[MonitorType, Make] = {
+    MonitorType.UDP: over_udp,
+    MonitorType.DNS: over_dns,
+    MonitorType.NTP: plain(MonitorType.NTP, NtpTarget),
+}
+# Those without a port: they have tests of their own.
+OTHERS = {MonitorType.PING}
