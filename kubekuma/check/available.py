@@ -3,7 +3,6 @@
 from typing import Final
 
 from kubekuma.model.monitor import MonitorSpec, MonitorType
-from kubekuma.model.target import HttpTarget, ProxyMode
 
 AVAILABLE_TYPES: Final = frozenset(
     {
@@ -28,18 +27,4 @@ AVAILABLE_TYPES: Final = frozenset(
 
 def missing(spec: MonitorSpec) -> str | None:
     """The first part of ``spec`` that no checker can do yet; None when all of it can be done."""
-    if spec.type not in AVAILABLE_TYPES:
-        return f"type {spec.type}"
-    match spec.target_in_use:
-        case HttpTarget() as http:
-            return _missing_of_http(http)
-        case _:
-            return None
-
-
-def _missing_of_http(http: HttpTarget) -> str | None:
-    if http.auth is not None:
-        return "target.http.auth"
-    if http.proxy is not None and http.proxy.mode is not ProxyMode.NONE:
-        return "target.http.proxy"
-    return None
+    return None if spec.type in AVAILABLE_TYPES else f"type {spec.type}"

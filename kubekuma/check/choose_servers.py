@@ -1,6 +1,7 @@
 """Which DNS servers are asked for the addresses of a target, and how each is reached."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import dns.exception
 import dns.message
@@ -14,7 +15,7 @@ from kubekuma.check.finding import CheckFailed
 from kubekuma.check.misfits import Place
 from kubekuma.check.name_servers import Servers, Unanswered, version_of
 from kubekuma.check.policy import refusal
-from kubekuma.check.secure import secure, verifying_context
+from kubekuma.check.secure import Handshake, secure, verifying_context
 from kubekuma.check.system_resolver import ask_system
 from kubekuma.model.result import Reason
 from kubekuma.model.target import DnsTransport, IpFamily, Resolver, Tls
@@ -109,8 +110,10 @@ class _EncryptedNameserver(dns.nameserver.Nameserver):
         alpn = alpn_of(self._transport)
         context = await verifying_context(Tls(), alpn, check)
         place = Place(host=self._name, port=self._port, server_name=self._name, context=context)
-        connection = await connect([self._address], self._port)
-        wire = await secure(connection, place, verify=True, alpn=alpn, check=check)
+        again = partial(connect, [self._address], self._port)
+        lenient = check.context.contexts.get(verify=False, bundle=None, alpn=alpn)
+        how = Handshake(place=place, verify=True, lenient=lenient, again=again)
+        wire = await secure(await again(), how, check)
         try:
             if self._transport is DnsTransport.HTTPS:
                 return await ask_https(wire, self._name, self._port, request, check.trace)

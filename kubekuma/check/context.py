@@ -1,6 +1,7 @@
 """What a check needs besides its monitor."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -12,6 +13,7 @@ from kubekuma.check.misfits import Misfits
 from kubekuma.check.policy import Policy, parse_policy
 from kubekuma.check.redact import clean, forms, quote, redact
 from kubekuma.check.tls_context import SslContexts
+from kubekuma.check.tokens import Tokens
 from kubekuma.check.trace import Trace
 from kubekuma.model.meta import SecretKeyRef
 from kubekuma.model.result import Reason
@@ -42,6 +44,7 @@ class CheckContext:
     judge_limiter: trio.CapacityLimiter = attrs.field(
         factory=lambda: trio.CapacityLimiter(JUDGES_AT_ONCE)
     )
+    tokens: Tokens = attrs.field(factory=Tokens)
     # Raw sockets, which hear what others are told.
     privileged: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(20))
     policy: Policy = attrs.field(init=False)
@@ -64,6 +67,17 @@ class Check:
         trace = Trace()
         trace.secrets = self.trace.secrets
         return attrs.evolve(self, trace=trace)
+
+    @contextmanager
+    def preparing(self, reason: Reason, late: str) -> Iterator["Check"]:
+        """Do with the check that this yields what the target is not measured by.
+
+        ``reason`` and ``late`` are what to say if the deadline strikes meanwhile.
+        """
+        self.trace.finish()
+        self.trace.at_deadline = Finding(reason, late)
+        yield self.aside()
+        self.trace.at_deadline = None
 
     async def secret(self, ref: SecretKeyRef) -> bytes:
         """Fetch a secret; from now on nothing that this check says contains it."""

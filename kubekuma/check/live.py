@@ -10,6 +10,7 @@ from kubekuma.check.context import CheckContext
 from kubekuma.check.run import run_check
 from kubekuma.check.service import limit_at_once
 from kubekuma.check.tls_context import SslContexts
+from kubekuma.check.tokens import Tokens
 from kubekuma.model.meta import Key, SecretKeyRef
 from kubekuma.model.monitor import Monitor, Schedule
 from kubekuma.model.result import CheckResult
@@ -35,6 +36,7 @@ class Checking:
         self._descriptors = descriptors
         self._dns_limiter = trio.CapacityLimiter(RESOLVER_THREADS)
         self._contexts = SslContexts()
+        self._tokens = Tokens()
         self._privileged = trio.CapacityLimiter(1)
         self._shares: dict[Key, float] = {}  # timeout/interval: the places that each may need
         self._demand = 0.0
@@ -78,6 +80,7 @@ class Checking:
             dns_limiter=self._dns_limiter,
             contexts=self._contexts,
             now=self._now,
+            tokens=self._tokens,
             privileged=self._privileged,
         )
 

@@ -2,107 +2,103 @@
 
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
+import attrs
 import trio
 
 from kubekuma.check.certificate import certificate_of
-from kubekuma.check.connect import Connection, connect
+from kubekuma.check.connect import Connection
 from kubekuma.check.context import Check
 from kubekuma.check.errors import verify_reason
 from kubekuma.check.finding import CheckFailed
 from kubekuma.check.misfits import Place
+from kubekuma.check.tls_context import ClientPair
 from kubekuma.check.wire import PlainWire, TlsWire, Wire
 from kubekuma.model.result import Certificate, Reason
 from kubekuma.model.target import Tls
 
 NAMES_SHOWN: Final = 4
 
-Prelude: TypeAlias = Callable[[Wire], Awaitable[None]]
+
+@attrs.frozen(kw_only=True)
+class Handshake:
+    """How a connection turns to TLS."""
+
+    place: Place
+    verify: bool
+    lenient: ssl.SSLContext  # as the place's, but for verifying
+    # Another connection to where the first one leads.
+    again: Callable[[], Awaitable[Connection]]
+    # What must be said before, in the clear, on each connection.
+    prelude: Callable[[Wire], Awaitable[None]] | None = None
 
 
-async def verifying_context(tls: Tls, alpn: Sequence[str], check: Check) -> ssl.SSLContext:
+async def verifying_context(
+    tls: Tls, alpn: Sequence[str], check: Check, client: ClientPair | None = None
+) -> ssl.SSLContext:
     """The context that verifies as ``tls`` says; its bundle may be in a Secret."""
     ref = tls.ca_bundle_secret_ref
     bundle = await check.value(ref) if ref else None
     try:
-        return check.context.contexts.get(verify=True, bundle=bundle, alpn=alpn)
+        return check.context.contexts.get(verify=True, bundle=bundle, alpn=alpn, client=client)
     except ValueError as error:
-        raise CheckFailed(Reason.SECRET_MISSING, f"the CA bundle {error}") from error
+        what = "the client certificate" if client and not bundle else "the CA bundle"
+        raise CheckFailed(Reason.SECRET_MISSING, f"{what} {error}") from error
 
 
-async def secure(
-    connection: Connection,
-    place: Place,
-    *,
-    verify: bool,
-    alpn: Sequence[str],
-    check: Check,
-    prelude: Prelude | None = None,
-) -> Wire:
+async def secure(connection: Connection, how: Handshake, check: Check) -> Wire:
     """Shake hands over ``connection``, which is closed if that fails.
-
-    ``prelude`` is what must be said before, in the clear, on each connection.
 
     A certificate that does not verify ends the handshake before anybody can look at it. So then
     there is a second connection that does not verify: to see it, or to go on with. Where that is
     accepted it is remembered, so as not to be done at every check.
     """
-    lenient = check.context.contexts.get(verify=False, bundle=None, alpn=alpn)
-    if not verify and check.context.misfits.expects(place, trio.current_time()):
-        wire = await _shake(connection.sock, lenient, place.server_name, prelude)
-        if check.context.misfits.knows(place, wire.certificate):
+    place, misfits = how.place, check.context.misfits
+    if not how.verify and misfits.expects(place, trio.current_time()):
+        wire = await _shake(connection, how, how.lenient)
+        if misfits.knows(place, wire.certificate):
             _note_certificate(wire, check, valid=False)
             return wire
         wire.close()  # another one: see whether it verifies
-        connection = await connect([connection.address], place.port)
+        connection = await how.again()
     try:
-        wire = await _shake(connection.sock, place.context, place.server_name, prelude)
+        wire = await _shake(connection, how, place.context)
     except ssl.SSLCertVerificationError as error:
         misfit = error
     else:
         _note_certificate(wire, check, valid=True)
         return wire
-    if verify:
+    if how.verify:
         # Whatever becomes of the second look, this much is known.
         check.trace.at_deadline = _unfit(misfit, place.server_name, None).finding
-        await _look(connection, lenient, place, check, prelude)
+        await _look(how, check)
         raise _unfit(misfit, place.server_name, check.trace.certificate) from misfit
-    again = await connect([connection.address], place.port)
-    wire = await _shake(again.sock, lenient, place.server_name, prelude)
+    wire = await _shake(await how.again(), how, how.lenient)
     _note_certificate(wire, check, valid=False)
-    check.context.misfits.note(place, wire.certificate, trio.current_time())
+    misfits.note(place, wire.certificate, trio.current_time())
     return wire
 
 
-async def _look(
-    connection: Connection,
-    lenient: ssl.SSLContext,
-    place: Place,
-    check: Check,
-    prelude: Prelude | None,
-) -> None:
+async def _look(how: Handshake, check: Check) -> None:
     """Note the certificate that did not verify, if it can be had."""
     try:
-        again = await connect([connection.address], place.port)
-        wire = await _shake(again.sock, lenient, place.server_name, prelude)
+        wire = await _shake(await how.again(), how, how.lenient)
     except CheckFailed:
         return
     _note_certificate(wire, check, valid=False)
     wire.close()
 
 
-async def _shake(
-    sock: trio.socket.SocketType, context: ssl.SSLContext, name: str, prelude: Prelude | None
-) -> TlsWire:
+async def _shake(connection: Connection, how: Handshake, context: ssl.SSLContext) -> TlsWire:
     try:
-        under = PlainWire(sock)
-        if prelude is not None:
-            await prelude(under)
-        wire = TlsWire(under, context, name)
+        under = PlainWire(connection.sock)
+        if how.prelude is not None:
+            await how.prelude(under)
+        wire = TlsWire(under, context, how.place.server_name)
         await wire.handshake()
     except BaseException:
-        sock.close()
+        connection.sock.close()
         raise
     return wire
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ pidfile {folder}/pid
 {request.param}
 """)
     # -x: it serves the time and leaves the clock of this machine alone.
-    command = [program, "-d", "-x", "-u", "root", "-f", configuration]
+    command: list[str | Path] = [program, "-d", "-x", "-u", "root", "-f", configuration]
     with running(command, folder, says="Running with root privileges"):
         yield port, bool(request.param)
 
