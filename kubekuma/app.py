@@ -19,7 +19,7 @@ import trio
 from kubekuma.check.available import missing
 from kubekuma.check.live import Checking
 from kubekuma.check.service import CheckLoad, run_checks
-from kubekuma.following import unfollowed, watch_figures
+from kubekuma.following import unfollowed, unlisted, watch_figures
 from kubekuma.kit.boottime import boottime
 from kubekuma.kit.server import serve_app
 from kubekuma.kit.watchdog import watch_loop
@@ -28,7 +28,7 @@ from kubekuma.kube.credentials import Credentials, load_credentials
 from kubekuma.kube.events import Event, event_document
 from kubekuma.kube.lease import Lease, Timing
 from kubekuma.kube.lease_api import KubeLease
-from kubekuma.kube.lease_fence import Leadership
+from kubekuma.kube.lease_fence import Leadership, Standing
 from kubekuma.kube.lease_service import Election, hold_lease
 from kubekuma.kube.secrets import SecretCache, read_secret
 from kubekuma.lead import (
@@ -59,10 +59,11 @@ from kubekuma.reconcile.worker import (
     settings_in_force,
 )
 from kubekuma.record.crd_cache import cached_documents
+from kubekuma.record.database import Database, StoreError
 from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.service import run_recorder
 from kubekuma.record.states import load_states
-from kubekuma.record.store import Readers, StoreError
+from kubekuma.record.store import Readers
 from kubekuma.record.uptime import WINDOWS, uptimes, uptimes_of
 from kubekuma.record.writer import Document as Remembered
 from kubekuma.record.writer import StoreHealth, Writer
@@ -93,7 +94,7 @@ SETTINGS_KEY: Final = Key("", SETTINGS_NAME)
 class Config:
     """What the process is told at its start."""
 
-    database: Path
+    database: Database
     kubeconfig: Path | None = None
     listen: str = "127.0.0.1:3000"
     watch_namespaces: tuple[str, ...] = ()
@@ -196,6 +197,7 @@ class Program:
     working: trio.Event = attrs.field(factory=trio.Event)
     settled: trio.Event = attrs.field(factory=trio.Event)  # we work, or it is clear that we do not
     stalls: int = 0
+    unread: str = ""  # why history could not be read the last time
     checking: Checking = attrs.field(init=False)
     writer: Writer | None = None  # there is one while we lead
     unwritten: dict[tuple[str, Key], Remembered] = attrs.field(factory=dict)
@@ -240,7 +242,11 @@ class Program:
         return build_app(
             (
                 index_routes(),
-                health_routes(self._not_ready, partial(ails, self.leadership, self.config.timing)),
+                health_routes(
+                    self._not_ready,
+                    partial(ails, self.leadership, self.config.timing),
+                    self._no_standby,
+                ),
                 metrics_routes(
                     self.board, self.instruments, lambda: standby_reason(self.leadership) is None
                 ),
@@ -322,10 +328,10 @@ class Program:
 
     async def lead(self, before: Lease | None, *, stop: trio.Event) -> None:
         """Work until ``stop``; the Lease was claimed over ``before``."""
-        if not await self.throne.reach(stop):
+        store = await self.throne.take(before, stop)
+        if store is None:
             self.working.set()  # nobody need wait for it any more
             return
-        store = await self.throne.open(before)
         try:
             self.ledger.replace(*await store.read(load_states))
             self.writer = Writer(store, self._committed, self.store_health)
@@ -470,15 +476,21 @@ class Program:
     async def _follow_history(self) -> None:
         while True:
             began = trio.current_time()
-            with suppress(StoreError):
-                self.board.uptimes = await self.readers.read(uptimes, tuple(WINDOWS), now())
-                recorded = await self.readers.read(load_states) if self.writer is None else None
-                # The database may have become ours meanwhile, and we know better.
-                if recorded is not None and not self.leadership.history:
-                    self.ledger.replace(*recorded)
+            try:
+                await self._read_history()
+                self.unread = ""
+            except StoreError as error:
+                self.unread = str(error)
             # The more there is to sum up, the rarer: so that it never costs much.
             spent = trio.current_time() - began
             await trio.sleep(max(UPTIME_EVERY_SECONDS, 300 * spent))
+
+    async def _read_history(self) -> None:
+        self.board.uptimes = await self.readers.read(uptimes, tuple(WINDOWS), now())
+        recorded = await self.readers.read(load_states) if self.writer is None else None
+        # The database may have become ours meanwhile, and we know better.
+        if recorded is not None and not self.leadership.history:
+            self.ledger.replace(*recorded)
 
     # What stages are handed
 
@@ -550,13 +562,18 @@ class Program:
         self.stalls += 1
         _log.error("the event loop stood still", seconds=round(seconds, 1), where=where)
 
+    def _no_standby(self) -> Mapping[str, str]:
+        if standby_reason(self.leadership) is None:
+            return self._not_ready()
+        waits = unlisted(self.resources.syncs)
+        if self.leadership.standing is Standing.LOST:
+            waits["leadership"] = self.leadership.why
+        if self.unread:
+            waits["database"] = self.unread
+        return waits
+
     def _not_ready(self) -> Mapping[str, str]:
-        # Who has listed once goes on from there when the API server is away.
-        waits = {
-            sync.kind: sync.error
-            for sync in self.resources.syncs
-            if sync.error and sync.heard_at == -math.inf
-        }
+        waits = unlisted(self.resources.syncs)
         standby = standby_reason(self.leadership)
         if standby is not None:
             waits["leadership"] = standby

@@ -1,5 +1,6 @@
 """How well the cluster is followed, kind by kind: for conditions and metrics. Pure."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
@@ -18,6 +19,14 @@ def unfollowed(syncs: Sequence[Sync], now: float) -> Mapping[str, str]:
         for sync in syncs
         if sync.error and (sync.refused or now - sync.failing_since > LONG_SECONDS)
     }
+
+
+def unlisted(syncs: Sequence[Sync]) -> dict[str, str]:
+    """Find the kinds of which nothing was ever heard, and say why.
+
+    Who has listed once goes on from there when the API server is away.
+    """
+    return {sync.kind: sync.error for sync in syncs if sync.error and sync.heard_at == -math.inf}
 
 
 def watch_figures(syncs: Sequence[Sync], now: float) -> Iterator[Figure]:

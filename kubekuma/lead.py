@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
@@ -13,29 +12,30 @@ import trio
 from kubekuma.kube.lease import Answer, Facts, Failed, Found, Lease, Timing
 from kubekuma.kube.lease_fence import Leadership, LeaseLostError, Standing
 from kubekuma.model.meta import Condition, Key, Truth
+from kubekuma.record.database import (
+    Connection,
+    Database,
+    Lock,
+    StoreBrokenError,
+    StoreError,
+    StoreInUseError,
+)
 from kubekuma.record.leadership import (
     SHARD,
     Reign,
     begin_reign,
     finish_reign,
-    place_of,
     read_reign,
     reigns,
 )
-from kubekuma.record.lock import DatabaseLock, StoreInUseError
-from kubekuma.record.store import (
-    Connection,
-    Readers,
-    Store,
-    StoreBrokenError,
-    StoreError,
-)
+from kubekuma.record.store import Readers, Store
 from kubekuma.serve.metrics import Figure, counts, gauges
 
 _log = structlog.get_logger(__name__)
 
 LEASE_NAME: Final = "kubekuma"
 LOCK_EVERY_SECONDS: Final = 0.25
+OPEN_EVERY_SECONDS: Final = 1.0
 HISTORY_LOST: Final = "HistoryLost"
 
 
@@ -57,13 +57,13 @@ class Throne:
     elsewhere can hold a Lease of it.
     """
 
-    database: Path
+    database: Database
     readers: Readers
     identity: str
     leadership: Leadership
     embedded: bool
     history_lost: str = ""  # what the Lease named, if that is not what we have
-    _lock: DatabaseLock | None = None
+    _lock: Lock | None = None
 
     async def gather(self, answer: Answer | None) -> Facts:
         """What the database has to say to ``answer``; None: there is to be no Lease."""
@@ -89,17 +89,34 @@ class Throne:
             may_begin_alone=holds and continues,
         )
 
-    async def reach(self, stop: trio.Event) -> bool:
+    async def take(self, before: Lease | None, stop: trio.Event) -> Store | None:
+        """Reach the database and open it, however long that takes; None: told to ``stop`` first.
+
+        Raises SchemaTooNewError, OSError.
+        """
+        while await self.reach(stop, before):
+            try:
+                return await self.open(before)
+            except StoreError as error:
+                if str(error) != self.leadership.why:
+                    _log.warning("waiting for the database", error=str(error))
+                self.leadership.why = str(error)
+                with trio.move_on_after(OPEN_EVERY_SECONDS):
+                    await stop.wait()
+        return None
+
+    async def reach(self, stop: trio.Event, before: Lease | None = None) -> bool:
         """Wait for the database's lock; False: told to ``stop`` before that. Raises OSError."""
         waited = False
         while self._lock is None:
             try:
-                self._lock = await trio.to_thread.run_sync(DatabaseLock, self.database)
-            except StoreInUseError as error:
+                self._lock = await trio.to_thread.run_sync(self.database.lock)
+            except (StoreError, StoreInUseError) as error:
                 if not waited:
                     _log.warning("waiting for the database", error=str(error))
                 waited = True
                 self.leadership.why = str(error)
+                await self._evict(before)
                 with trio.move_on_after(LOCK_EVERY_SECONDS):
                     await stop.wait()
                     return False
@@ -108,7 +125,7 @@ class Throne:
     async def open(self, before: Lease | None) -> Store:
         """Become the database's only writer, which holds its lock, by an epoch of its own.
 
-        The Lease was claimed over ``before``. Raises SchemaTooNewError, OSError.
+        The Lease was claimed over ``before``. Raises StoreError, SchemaTooNewError, OSError.
         """
         lock, self._lock = self._lock, None
         store = await trio.to_thread.run_sync(Store, self.database, lock)
@@ -117,7 +134,7 @@ class Throne:
                 begin_reign,
                 self.identity,
                 self.leadership.epoch,
-                place_of(self.database),
+                self.database.place,
                 uuid4().hex,
             )
         except BaseException:
@@ -156,9 +173,9 @@ class Throne:
         )
 
     async def _last(self) -> Reign | None:
-        if not await trio.Path(self.database).exists():
+        if not self.database.exists():
             return None
-        return await self.readers.read(_last_reign)
+        return await self.readers.read(_last_reign, self.database)
 
     async def _has_ended(self, reign: Reign, answer: Answer | None) -> bool:
         """Whether the holder of the Lease provably works no more.
@@ -172,7 +189,7 @@ class Throne:
         """
         if not isinstance(answer, Found) or answer.lease.holder != reign.holder:
             return False
-        here = place_of(self.database)
+        here = self.database.place
         same = bool(here) and reign.place == here
         rebooted = self.embedded and reign.place.split("/")[0] != here.split("/")[0]
         if not (same or rebooted) or not await self._take_lock():
@@ -184,9 +201,16 @@ class Throne:
 
     async def _take_lock(self) -> bool:
         if self._lock is None:
-            with suppress(StoreInUseError, OSError):
-                self._lock = await trio.to_thread.run_sync(DatabaseLock, self.database)
+            with suppress(StoreError, StoreInUseError, OSError):
+                self._lock = await trio.to_thread.run_sync(self.database.lock)
         return self._lock is not None
+
+    async def _evict(self, before: Lease | None) -> None:
+        """Have the former holder of our Lease lose the lock, if it is that who has it."""
+        with suppress(StoreError):
+            reign = await self._last()
+            if before is not None and reign is not None and before.holder == reign.holder:
+                await trio.to_thread.run_sync(self.database.evict)
 
     def _guard(self, db: Connection, epoch: int) -> None:
         self.leadership.check_work()
@@ -194,10 +218,8 @@ class Throne:
             raise LeaseLostError("another process has begun to write to our database")
 
 
-def _last_reign(db: Connection) -> Reign | None:
-    # An older version may have made the database, or nobody yet.
-    known = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'leadership'").fetchone()
-    return None if known is None else read_reign(db)
+def _last_reign(db: Connection, database: Database) -> Reign | None:
+    return read_reign(db) if database.is_prepared(db) else None
 
 
 def standby_reason(leadership: Leadership) -> str | None:

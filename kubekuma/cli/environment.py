@@ -13,6 +13,9 @@ import attrs
 
 from kubekuma.kit.log import LEVELS
 from kubekuma.kube.lease import Timing
+from kubekuma.record.database import Database
+from kubekuma.record.postgresql import PostgresDatabase
+from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.validate import text
 
 T = TypeVar("T")
@@ -29,7 +32,7 @@ class Environment:
     """What the process is told."""
 
     data: Path
-    database: Path
+    database: Database
     kubeconfig: Path | None
     kube_namespace: str
     watch_namespaces: tuple[str, ...]
@@ -45,7 +48,9 @@ def declare_environment(command: argparse.ArgumentParser) -> None:
         "--data", metavar="DIR", help="where history is kept (KUBEKUMA_DATA; ./kubekuma-data)"
     )
     command.add_argument(
-        "--database-url", metavar="URL", help="sqlite:///PATH (DATABASE_URL; in the data directory)"
+        "--database-url",
+        metavar="URL",
+        help="sqlite:///PATH or postgresql://… (DATABASE_URL; in the data directory)",
     )
     command.add_argument("--listen", metavar="HOST:PORT", help="LISTEN; 127.0.0.1:3000")
     command.add_argument("--kube-namespace", metavar="NAME", help="KUBE_NAMESPACE; monitoring")
@@ -79,7 +84,8 @@ def read_environment(options: argparse.Namespace, environ: Mapping[str, str]) ->
     watched = read("WATCH_NAMESPACES", "watch_namespaces", "", _namespaces)
     return Environment(
         data=data,
-        database=read("DATABASE_URL", "database_url", "", _database) or data / "history.db",
+        database=read("DATABASE_URL", "database_url", "", _database, secret=True)
+        or SqliteDatabase(data / "history.db"),
         kubeconfig=read("KUBECONFIG", "kubeconfig", "", _kubeconfig),
         kube_namespace=home,
         # What lies in our own namespace reaches all others: it is always watched.
@@ -89,6 +95,12 @@ def read_environment(options: argparse.Namespace, environ: Mapping[str, str]) ->
         pod=read("POD_NAME", "pod_name", "", str) or socket.gethostname(),
         timing=timing,
     )
+
+
+def prepare_folder(database: Database) -> None:
+    """Make the folder of a database that is a file. Raises OSError."""
+    if isinstance(database, SqliteDatabase):
+        database.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 _SPANS: Final = {
@@ -114,14 +126,23 @@ class _Reader:
     options: argparse.Namespace
     environ: Mapping[str, str]
 
-    def __call__(self, name: str, flag: str, default: str, parse: Callable[[str], T]) -> T:
+    def __call__(
+        self,
+        name: str,
+        flag: str,
+        default: str,
+        parse: Callable[[str], T],
+        *,
+        secret: bool = False,
+    ) -> T:
         given: Any = getattr(self.options, flag, None)
         said = f"--{flag.replace('_', '-')}" if given is not None else name
         value = given if given is not None else self.environ.get(name, default)
         try:
             return parse(value)
         except ValueError as error:
-            raise Mistake(f"{said} is {value!r}: {error}") from error
+            shown = "there, and may hold a password" if secret and "@" in value else repr(value)
+            raise Mistake(f"{said} is {shown}: {error}") from error
 
 
 def _auth_mode(value: str) -> str:
@@ -135,10 +156,13 @@ def _auth_mode(value: str) -> str:
     return value
 
 
-_NO_DATABASE: Final = "must be sqlite:///PATH, for example sqlite:////var/lib/kubekuma/k.db"
+_NO_DATABASE: Final = (
+    "must be sqlite:///PATH or postgresql://USER@HOST/DATABASE, "
+    "for example sqlite:////var/lib/kubekuma/k.db"
+)
 
 
-def _database(value: str) -> Path | None:
+def _database(value: str) -> Database | None:
     if not value:
         return None
     try:
@@ -146,12 +170,12 @@ def _database(value: str) -> Path | None:
     except ValueError:
         raise ValueError(_NO_DATABASE) from None
     if parts.scheme in {"postgres", "postgresql"}:
-        raise ValueError("PostgreSQL comes with a later version: use sqlite:///PATH")
+        return PostgresDatabase(value)
     path = unquote(parts.path)
     if parts.scheme != "sqlite" or parts.netloc or len(path) < 2:
         raise ValueError(_NO_DATABASE)
     # As everybody has it: three slashes before a relative path, four before an absolute one.
-    return Path(path[1:])
+    return SqliteDatabase(Path(path[1:]))
 
 
 def _kubeconfig(value: str) -> Path | None:

@@ -13,7 +13,7 @@ from kubekuma.cli.environment import Mistake
 from kubekuma.kit.watchdog import hard_exit
 from kubekuma.kube.credentials import NoCredentialsError
 from kubekuma.kube.lease_fence import LeaseLostError
-from kubekuma.record.migrate import SchemaTooNewError
+from kubekuma.record.database import SchemaTooNewError
 
 _log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ import structlog
 import trio
 
 from kubekuma.app import Config, run_program
-from kubekuma.cli.environment import declare_environment, read_environment
+from kubekuma.cli.environment import declare_environment, prepare_folder, read_environment
 from kubekuma.cli.process import Losing, run_service
 from kubekuma.kit.log import configure_logging
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run until SIGTERM: exit 0; a second one: exit 130; others may lead: exit 75."""
     environment = read_environment(options, environ)
     configure_logging(environment.log_level)
-    environment.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    prepare_folder(environment.database)
     config = Config(
         database=environment.database,
         kubeconfig=environment.kubeconfig,
@@ -44,4 +44,4 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 async def _serve(config: Config, stop: trio.Event, losing: Losing) -> None:
     async with trio.open_nursery() as nursery:
         url = await nursery.start(partial(run_program, config, stop=stop, losing=losing))
-        _log.info("running", url=url, database=str(config.database))
+        _log.info("running", url=url, database=config.database.shown)

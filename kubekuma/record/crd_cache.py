@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubekuma.model.meta import Key
-from kubekuma.record.store import Connection
+from kubekuma.record.database import Connection
 
 
 def cached_documents(db: Connection, kind: str) -> list[Mapping[str, Any]]:

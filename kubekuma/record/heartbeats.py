@@ -9,7 +9,7 @@ import attrs
 from kubekuma.model.meta import Key
 from kubekuma.model.result import Outcome, Reason, Timings
 from kubekuma.model.state import Heartbeat
-from kubekuma.record.store import Connection
+from kubekuma.record.database import Connection
 from kubekuma.record.times import epoch_ms, from_epoch_ms, from_microseconds, microseconds
 
 Row: TypeAlias = tuple[Any, ...]
@@ -27,7 +27,7 @@ _INSERT: Final = (
 _PAGE: Final = (
     f"SELECT {_COLUMNS} FROM heartbeats"  # noqa: S608 - the same
     " WHERE series = (SELECT id FROM series WHERE namespace = ? AND name = ?)"
-    " AND at >= ? AND at < ? AND (? IS NULL OR outcome = ?) ORDER BY at DESC LIMIT ?"
+    " AND at >= ? AND at < ? AND (CAST(? AS TEXT) IS NULL OR outcome = ?) ORDER BY at DESC LIMIT ?"
 )
 _LAST: Final = (
     f"SELECT series, {_COLUMNS} FROM heartbeats WHERE (series, at) IN"  # noqa: S608 - the same

@@ -7,7 +7,7 @@ import attrs
 
 from kubekuma.model.meta import Key
 from kubekuma.model.state import Closed, Opened, Span
-from kubekuma.record.store import Connection
+from kubekuma.record.database import Connection
 from kubekuma.record.times import epoch_ms, from_epoch_ms
 
 _INCIDENTS: Final = """

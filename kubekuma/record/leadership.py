@@ -5,7 +5,7 @@ from typing import Final
 
 import attrs
 
-from kubekuma.record.store import Connection
+from kubekuma.record.database import Connection
 
 # One schedule, one shard. More of them will be more rows here, and more Leases.
 SHARD: Final = 0
@@ -43,7 +43,9 @@ def begin_reign(
     """
     db.execute(
         "INSERT INTO leadership VALUES (:shard, :epoch, :holder, :place, 0, :name)"
-        " ON CONFLICT (shard) DO UPDATE SET epoch = MAX(leadership.epoch + 1, excluded.epoch),"
+        " ON CONFLICT (shard) DO UPDATE SET"
+        " epoch = CASE WHEN leadership.epoch >= excluded.epoch"
+        " THEN leadership.epoch + 1 ELSE excluded.epoch END,"
         " holder = excluded.holder, place = excluded.place, finished = 0",
         {
             "shard": shard,
@@ -64,8 +66,8 @@ def finish_reign(db: Connection, shard: int = SHARD) -> None:
 
 
 def reigns(db: Connection, epoch: int, shard: int = SHARD) -> bool:
-    """Whether ``epoch`` is still the newest."""
-    asked = "SELECT 1 FROM leadership WHERE shard = ? AND epoch = ?"
+    """Whether ``epoch`` is still the newest, and stays so until the end of the transaction."""
+    asked = "SELECT 1 FROM leadership WHERE shard = ? AND epoch = ? /* FOR SHARE */"
     return db.execute(asked, (shard, epoch)).fetchone() is not None
 
 

@@ -4,9 +4,7 @@ import fcntl
 from pathlib import Path
 from typing import IO
 
-
-class StoreInUseError(Exception):
-    """Another process works with this database."""
+from kubekuma.record.database import StoreInUseError
 
 
 class DatabaseLock:

@@ -8,8 +8,8 @@ from cattrs import Converter
 
 from kubekuma.model.meta import Key
 from kubekuma.model.state import MonitorState, Standing
+from kubekuma.record.database import Connection
 from kubekuma.record.heartbeats import last_heartbeats, last_spoke
-from kubekuma.record.store import Connection
 
 
 def load_states(db: Connection) -> tuple[dict[Key, MonitorState], dict[Key, str]]:

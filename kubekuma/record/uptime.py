@@ -8,7 +8,7 @@ import attrs
 
 from kubekuma.model.meta import Key
 from kubekuma.model.state import Charge
-from kubekuma.record.store import Connection
+from kubekuma.record.database import Connection
 from kubekuma.record.times import epoch_ms
 
 # The windows that status, metrics and API speak of.
@@ -22,12 +22,15 @@ WINDOWS: Final[Mapping[str, timedelta]] = {
 # Each span lasts until the next of its series; of one that reaches beyond the window, the part
 # within counts.
 _CHARGED: Final = """
-    SELECT namespace, name, charge, SUM(MIN(ends, :until) - MAX(start, :since))
+    SELECT namespace, name, charge, CAST(SUM(
+        CASE WHEN ends < :until THEN ends ELSE :until END
+        - CASE WHEN start > :since THEN start ELSE :since END
+    ) AS BIGINT)
     FROM (
         SELECT series, start, charge,
             LEAD(start, 1, :until) OVER (PARTITION BY series ORDER BY start) AS ends
         FROM spans WHERE {chosen}
-    )
+    ) AS charged
     JOIN series ON id = series
     WHERE ends > :since AND start < :until
     GROUP BY namespace, name, charge

@@ -11,11 +11,12 @@ import trio
 from kubekuma.kit.backoff import Backoff
 from kubekuma.model.meta import Key
 from kubekuma.record.crd_cache import keep_document
+from kubekuma.record.database import Connection, StoreError
 from kubekuma.record.heartbeats import heartbeat_row, insert_heartbeats
 from kubekuma.record.incidents import close_incident, insert_span, open_incident
 from kubekuma.record.ledger import Recorded
 from kubekuma.record.states import save_standing, series_of
-from kubekuma.record.store import Connection, Store, StoreError
+from kubekuma.record.store import Store
 
 _log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from quart import Blueprint, Response, jsonify
+from quart import Blueprint, Response, jsonify, request
 
 # What is not as it should be, and why; empty: everything is.
 Complaints: TypeAlias = Callable[[], Mapping[str, str]]
@@ -13,8 +13,13 @@ def _none() -> Mapping[str, str]:
     return {}
 
 
-def health_routes(not_ready: Complaints, ailing: Complaints = _none) -> Blueprint:
-    """Build the routes. What is ``ailing`` only a new process can cure."""
+def health_routes(
+    not_ready: Complaints, ailing: Complaints = _none, no_standby: Complaints = _none
+) -> Blueprint:
+    """Build the routes. What is ``ailing`` only a new process can cure.
+
+    ``no_standby``: what hinders it from being of use as a standby, at least.
+    """
     routes = Blueprint("health", __name__)
 
     @routes.get("/health")
@@ -27,7 +32,7 @@ def health_routes(not_ready: Complaints, ailing: Complaints = _none) -> Blueprin
 
     @routes.get("/ready")
     async def ready() -> tuple[Response, int]:
-        waits = not_ready()
+        waits = (no_standby if request.args.get("standby") == "true" else not_ready)()
         if waits:
             return jsonify(status="not ready", waits=waits), 503
         return jsonify(status="ready"), 200

@@ -11,9 +11,10 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.result import Outcome, Timings
 from kubekuma.model.state import Heartbeat, Standing
+from kubekuma.record.database import StoreError
 from kubekuma.record.heartbeats import Window, heartbeats
 from kubekuma.record.incidents import Incident, incidents
-from kubekuma.record.store import Reading, StoreError
+from kubekuma.record.store import Reading
 from kubekuma.record.uptime import WINDOWS, Uptime, uptimes_of
 from kubekuma.serve.board import Board, Row
 from kubekuma.serve.problem import Problem

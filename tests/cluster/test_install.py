@@ -42,7 +42,8 @@ async def test_a_server_takes_all_that_it_serves(cluster: Cluster, folder: str) 
 
 
 def pod(folder: str) -> Any:
-    (workload,) = (each for each in rendered(folder) if each["kind"] == "StatefulSet")
+    workloads = {"StatefulSet", "Deployment"}
+    (workload,) = (each for each in rendered(folder) if each["kind"] in workloads)
     return workload["spec"]["template"]["spec"]
 
 
@@ -69,6 +70,21 @@ def test_one_pod_writes_one_database() -> None:
     assert workload["spec"]["replicas"] == 1
     (claim,) = workload["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
+
+
+def test_with_postgresql_there_are_two_and_no_volume() -> None:
+    (workload,) = (it for it in rendered("overlays/postgresql") if it["kind"] == "Deployment")
+    spec = workload["spec"]
+    assert spec["replicas"] == 2
+    assert not spec.keys() & {"volumeClaimTemplates", "serviceName"}
+    (container,) = spec["template"]["spec"]["containers"]
+    environ = {each["name"]: each for each in container["env"]}
+    assert environ["DATABASE_URL"]["valueFrom"]["secretKeyRef"]["name"] == "kubekuma-database"
+    assert "KUBEKUMA_DATA" not in environ
+    mounted = {each["name"] for each in container["volumeMounts"]}
+    assert mounted == {each["name"] for each in spec["template"]["spec"]["volumes"]}
+    # An update would wait for ever for a standby to lead.
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ready?standby=true"
 
 
 def test_a_namespaced_install_has_no_right_in_the_whole_cluster_but_the_settings() -> None:

@@ -16,6 +16,7 @@ from kubekuma.app import Config, run_program
 from kubekuma.kube.lease import Timing
 from kubekuma.model.kinds import KINDS
 from kubekuma.model.meta import API_VERSION
+from kubekuma.record.sqlite import SqliteDatabase
 
 # A request that is cut off leaves its body half read, and trio says so of what httpx forgot.
 pytestmark = [
@@ -98,7 +99,7 @@ async def installed(cluster: Cluster, objects: list[Object], site: Site) -> Asyn
 async def at_work(kubeconfig: Path, folder: Path, spaces: tuple[str, ...]) -> AsyncIterator[None]:
     """KubeKuma with that kubeconfig, which may be in want of rights."""
     config = Config(
-        database=folder / "history.db",
+        database=SqliteDatabase(folder / "history.db"),
         kubeconfig=kubeconfig,
         listen="127.0.0.1:0",
         kube_namespace=HOME,

@@ -15,10 +15,12 @@ from support.programs import python
 
 from kubekuma.model.order import Enrol
 from kubekuma.model.result import Reason
+from kubekuma.record.database import Connection
 from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.service import Event, run_recorder
+from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.record.states import load_states
-from kubekuma.record.store import Connection, Store
+from kubekuma.record.store import Store
 from kubekuma.record.writer import Document, StoreHealth, Writer
 
 TIMEOUT = 10.0
@@ -200,7 +202,7 @@ async def test_cancelled_at_any_step_everything_judged_is_written(tmp_path: Path
         for number in range(3):
             events_in.send_nowait(checked(number, Reason.TIMEOUT if number else Reason.PASSED))
         events_in.close()
-        store = Store(path)
+        store = Store(SqliteDatabase(path))
         try:
             await run_recorder(
                 events,
@@ -259,6 +261,7 @@ import trio
 from build import at, checked, monitor
 from kubekuma.model.result import Reason
 from kubekuma.record.ledger import Ledger
+from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.record.store import Store
 from kubekuma.record.writer import StoreHealth, Writer
 
@@ -271,7 +274,7 @@ async def main():
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     print("open", flush=True)
     ledger = Ledger({}, {})
-    writer = Writer(Store(Path(sys.argv[1])), committed, StoreHealth())
+    writer = Writer(Store(SqliteDatabase(Path(sys.argv[1]))), committed, StoreHealth())
     number = 0
     while True:
         for _ in range(7):

@@ -8,14 +8,16 @@ from typing import Any
 
 import trio
 
+from kubekuma.record.database import Connection
 from kubekuma.record.migrate import migrate
-from kubekuma.record.store import Connection, Store
+from kubekuma.record.sqlite import SqliteDatabase
+from kubekuma.record.store import Store
 
 
 @asynccontextmanager
 async def open_store(path: Path) -> AsyncIterator[Store]:
     """The store, closed again at the end."""
-    store = await trio.to_thread.run_sync(Store, path)
+    store = await trio.to_thread.run_sync(Store, SqliteDatabase(path))
     try:
         yield store
     finally:

@@ -15,6 +15,7 @@ from support.embedded import client_of
 from kubekuma.app import Config, run_program
 from kubekuma.model.kinds import KINDS, kind_named
 from kubekuma.model.schema import crd
+from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.standalone.server import Endpoint, serve_embedded_api
 
 GROUP = "/apis/monitoring.kubekuma.io/v1"
@@ -165,7 +166,7 @@ async def program(folder: Path, **config: Any) -> AsyncIterator[Program]:
     """The program on what ``cluster(folder)`` serves, or has served."""
     stop, ended = trio.Event(), trio.Event()
     told = Config(
-        database=folder / "history.db",
+        database=SqliteDatabase(folder / "history.db"),
         listen="127.0.0.1:0",
         **{
             "kubeconfig": folder / "api" / "kubeconfig",

@@ -12,9 +12,11 @@ from support.history import files, rows
 from kubekuma.kube.lease import Facts, Failed, Found, Lease, Missing, Timing
 from kubekuma.kube.lease_fence import Leadership, LeaseLostError, Standing
 from kubekuma.lead import Throne, ails, lease_key, new_identity, standby_reason
+from kubekuma.record.database import Connection
 from kubekuma.record.leadership import place_of
 from kubekuma.record.lock import DatabaseLock
-from kubekuma.record.store import Connection, Readers, Store
+from kubekuma.record.sqlite import SqliteDatabase
+from kubekuma.record.store import Readers, Store
 
 
 def put(db: Connection) -> None:
@@ -27,8 +29,8 @@ def throne(
     leadership = Leadership(lambda: 0.0, lambda: continues)
     leadership.lead(3, 30.0)
     return Throne(
-        database=path,
-        readers=Readers(path),
+        database=SqliteDatabase(path),
+        readers=Readers(SqliteDatabase(path)),
         identity=identity,
         leadership=leadership,
         embedded=embedded,
@@ -110,7 +112,7 @@ async def test_on_another_machine_or_after_a_reboot_only_the_embedded_api_knows(
 ) -> None:
     path = tmp_path / "history.db"
     await left_behind(path)
-    monkeypatch.setattr("kubekuma.lead.place_of", elsewhere)
+    monkeypatch.setattr("kubekuma.record.sqlite.place_of", elsewhere)
     it = throne(path, "b_1", embedded=embedded)
     assert (await it.gather(Found(lease("a_1")))).gone == ("a_1" if embedded else "")
     it.release()

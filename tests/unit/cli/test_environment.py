@@ -13,6 +13,7 @@ from kubekuma.cli.environment import (
     read_environment,
 )
 from kubekuma.kube.lease import Timing
+from kubekuma.record.sqlite import SqliteDatabase
 
 
 def read(*flags: str, **environ: str) -> Environment:
@@ -25,7 +26,7 @@ def read(*flags: str, **environ: str) -> Environment:
 def test_with_nothing_said_the_defaults_hold() -> None:
     assert read() == Environment(
         data=Path("kubekuma-data"),
-        database=Path("kubekuma-data/history.db"),
+        database=SqliteDatabase(Path("kubekuma-data/history.db")),
         kubeconfig=None,
         kube_namespace="monitoring",
         watch_namespaces=(),
@@ -40,9 +41,9 @@ def test_with_nothing_said_the_defaults_hold() -> None:
     ("name", "value", "field", "meant"),
     [
         ("KUBEKUMA_DATA", "/srv/k", "data", Path("/srv/k")),
-        ("KUBEKUMA_DATA", "/srv/k", "database", Path("/srv/k/history.db")),
-        ("DATABASE_URL", "sqlite:///a/b.db", "database", Path("a/b.db")),
-        ("DATABASE_URL", "sqlite:////a/b%20c.db", "database", Path("/a/b c.db")),
+        ("KUBEKUMA_DATA", "/srv/k", "database", SqliteDatabase(Path("/srv/k/history.db"))),
+        ("DATABASE_URL", "sqlite:///a/b.db", "database", SqliteDatabase(Path("a/b.db"))),
+        ("DATABASE_URL", "sqlite:////a/b%20c.db", "database", SqliteDatabase(Path("/a/b c.db"))),
         ("KUBECONFIG", "/home/a/config", "kubeconfig", Path("/home/a/config")),
         ("KUBECONFIG", "/a:/b", "kubeconfig", None),
         ("KUBE_NAMESPACE", "uptime", "kube_namespace", "uptime"),
@@ -71,7 +72,7 @@ def test_each_variable_is_understood(name: str, value: str, field: str, meant: o
         ("DATABASE_URL", "sqlite://host/b.db", "sqlite:////var/lib/kubekuma/k.db"),
         ("DATABASE_URL", "sqlite:///", "sqlite:////var/lib/kubekuma/k.db"),
         ("DATABASE_URL", "sqlite://[", "sqlite:////var/lib/kubekuma/k.db"),
-        ("DATABASE_URL", "postgresql://a/b", "sqlite:///PATH"),
+        ("DATABASE_URL", "postgresql://a/b?nonsense=1", "postgresql://USER@HOST"),
         ("KUBE_NAMESPACE", "", "monitoring"),
         ("KUBE_NAMESPACE", "Monitoring", "monitoring"),
         ("WATCH_NAMESPACES", "a,B", "monitoring"),

@@ -14,7 +14,7 @@ import trio
 
 from kubekuma.cli.environment import Mistake
 from kubekuma.cli.process import CUT_SHORT, SAME_SECONDS, Losing, run_service
-from kubekuma.record.migrate import SchemaTooNewError
+from kubekuma.record.database import SchemaTooNewError
 
 # Says what it does, and takes as long to stop as its argument says.
 SERVICE = """

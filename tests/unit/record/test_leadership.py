@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from support.history import files, memory, open_store, rows
+from support.history import files, open_store, rows
 from support.programs import python
 
+from kubekuma.record.database import Connection, StoreBrokenError, StoreError, StoreInUseError
 from kubekuma.record.leadership import begin_reign, finish_reign, place_of, read_reign, reigns
-from kubekuma.record.lock import DatabaseLock, StoreInUseError
-from kubekuma.record.store import Connection, Readers, Store, StoreBrokenError, StoreError
+from kubekuma.record.lock import DatabaseLock
+from kubekuma.record.sqlite import SqliteDatabase
+from kubekuma.record.store import Readers, Store
 
 HOLD = """
 import sys, time
@@ -36,33 +38,32 @@ def numbers(db: Connection) -> list[int]:
     return [number for (number,) in db.execute("SELECT series FROM monitor_state ORDER BY series")]
 
 
-def test_each_reign_has_a_higher_epoch_and_the_history_keeps_its_name() -> None:
-    with memory() as db:
-        assert read_reign(db) is None
-        first = begin_reign(db, "a_1", 0, "here", "name-1")
-        assert (first.epoch, first.holder, first.place) == (1, "a_1", "here")
-        assert (first.finished, first.history) == (False, "name-1")
-        finish_reign(db)
-        assert read_reign(db) is not None
-        assert read_reign(db).finished  # type: ignore[union-attr]
-        second = begin_reign(db, "b_1", 1, "there", "name-2")
-        assert (second.epoch, second.finished, second.history) == (2, False, "name-1")
-        assert (reigns(db, 1), reigns(db, 2)) == (False, True)
+def test_each_reign_has_a_higher_epoch_and_the_history_keeps_its_name(db: Connection) -> None:
+    assert read_reign(db) is None
+    first = begin_reign(db, "a_1", 0, "here", "name-1")
+    assert (first.epoch, first.holder, first.place) == (1, "a_1", "here")
+    assert (first.finished, first.history) == (False, "name-1")
+    finish_reign(db)
+    assert read_reign(db) is not None
+    assert read_reign(db).finished  # type: ignore[union-attr]
+    second = begin_reign(db, "b_1", 1, "there", "name-2")
+    assert (second.epoch, second.finished, second.history) == (2, False, "name-1")
+    assert (reigns(db, 1), reigns(db, 2)) == (False, True)
 
 
-def test_the_epoch_is_never_below_the_leases_and_goes_on_when_that_begins_anew() -> None:
-    with memory() as db:
-        assert begin_reign(db, "a_1", 17, "", "name").epoch == 17
-        assert begin_reign(db, "a_2", 3, "", "name").epoch == 18
+def test_the_epoch_is_never_below_the_leases_and_goes_on_when_that_begins_anew(
+    db: Connection,
+) -> None:
+    assert begin_reign(db, "a_1", 17, "", "name").epoch == 17
+    assert begin_reign(db, "a_2", 3, "", "name").epoch == 18
 
 
-def test_shards_do_not_know_each_other() -> None:
-    with memory() as db:
-        begin_reign(db, "a_1", 5, "", "name")
-        assert begin_reign(db, "b_1", 1, "", "name", shard=1).epoch == 1
-        finish_reign(db, shard=1)
-        assert not read_reign(db).finished  # type: ignore[union-attr]
-        assert reigns(db, 5)
+def test_shards_do_not_know_each_other(db: Connection) -> None:
+    begin_reign(db, "a_1", 5, "", "name")
+    assert begin_reign(db, "b_1", 1, "", "name", shard=1).epoch == 1
+    finish_reign(db, shard=1)
+    assert not read_reign(db).finished  # type: ignore[union-attr]
+    assert reigns(db, 5)
 
 
 def test_a_place_is_one_file_on_one_running_machine(tmp_path: Path) -> None:
@@ -95,7 +96,7 @@ async def test_the_lock_is_one_processes_until_it_is_killed(tmp_path: Path) -> N
 async def test_the_lock_that_is_held_already_becomes_the_stores(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     lock = DatabaseLock(path)
-    store = await trio.to_thread.run_sync(Store, path, lock)
+    store = await trio.to_thread.run_sync(Store, SqliteDatabase(path), lock)
     await store.write(put, 1)
     store.close()
     DatabaseLock(path).release()
@@ -148,7 +149,7 @@ async def test_l18_what_the_disk_has_kept_for_too_long_is_not_committed(tmp_path
 
 async def test_readers_need_neither_lock_nor_writer_and_make_no_file(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
-    readers = Readers(path)
+    readers = Readers(SqliteDatabase(path))
     with pytest.raises(StoreError, match="unable to open"):
         await readers.read(numbers)
     assert files(tmp_path) == []
@@ -166,7 +167,7 @@ async def test_readers_find_the_file_that_has_taken_the_place_of_another(tmp_pat
     path = tmp_path / "history.db"
     async with open_store(path) as store:
         await store.write(put, 1)
-    readers = Readers(path)
+    readers = Readers(SqliteDatabase(path))
     assert await readers.read(numbers) == [1]
     path.rename(tmp_path / "old.db")
     readers.close()
@@ -180,8 +181,8 @@ async def test_a_file_that_is_no_database_is_told_from_one_that_is_busy(tmp_path
     path = tmp_path / "history.db"
     path.write_bytes(b"this is no database at all" * 1000)
     with pytest.raises(StoreBrokenError):
-        await Readers(path).read(numbers)
+        await Readers(SqliteDatabase(path)).read(numbers)
     path.write_bytes(b"")
     with pytest.raises(StoreError, match="no such table") as caught:
-        await Readers(path).read(numbers)
+        await Readers(SqliteDatabase(path)).read(numbers)
     assert not isinstance(caught.value, StoreBrokenError)

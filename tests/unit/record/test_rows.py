@@ -11,6 +11,7 @@ from kubekuma.model.meta import Key
 from kubekuma.model.result import Outcome, Reason, Timings
 from kubekuma.model.state import Charge, Closed, Heartbeat, Opened, Standing, Verdict
 from kubekuma.record.crd_cache import cached_documents, keep_document
+from kubekuma.record.database import Connection
 from kubekuma.record.heartbeats import (
     Window,
     heartbeat_row,
@@ -107,50 +108,47 @@ def test_heartbeats_come_back_newest_first(given_beats: list[Heartbeat]) -> None
         assert states[WEB].spoke_at == (spoke[0] if spoke else None)
 
 
-def test_a_window_is_half_open_and_an_outcome_can_be_asked_for() -> None:
-    with memory() as db:
-        series = series_of(db, WEB, "u1")
-        given_beats = [beat(0), beat(60, Outcome.FAILED), beat(120), beat(180)]
-        insert_heartbeats(db, [heartbeat_row(series, each) for each in given_beats])
-        found = heartbeats(db, WEB, Window(since=at(60), until=at(180)), 100)
-        assert [each.at for each in found] == [at(120), at(60)]
-        failed = heartbeats(db, WEB, ALL, 100, "failed")
-        assert [each.at for each in failed] == [at(60)]
-        assert heartbeats(db, MAIL, ALL, 100) == []
+def test_a_window_is_half_open_and_an_outcome_can_be_asked_for(db: Connection) -> None:
+    series = series_of(db, WEB, "u1")
+    given_beats = [beat(0), beat(60, Outcome.FAILED), beat(120), beat(180)]
+    insert_heartbeats(db, [heartbeat_row(series, each) for each in given_beats])
+    found = heartbeats(db, WEB, Window(since=at(60), until=at(180)), 100)
+    assert [each.at for each in found] == [at(120), at(60)]
+    failed = heartbeats(db, WEB, ALL, 100, "failed")
+    assert [each.at for each in failed] == [at(60)]
+    assert heartbeats(db, MAIL, ALL, 100) == []
 
 
-def test_a_heartbeat_recorded_again_stays_as_it_was() -> None:
-    with memory() as db:
-        series = series_of(db, WEB, "u1")
-        insert_heartbeats(db, [heartbeat_row(series, beat(0))])
-        insert_heartbeats(db, [heartbeat_row(series, beat(0, Outcome.FAILED))])
-        assert heartbeats(db, WEB, ALL, 9) == [beat(0)]
+def test_a_heartbeat_recorded_again_stays_as_it_was(db: Connection) -> None:
+    series = series_of(db, WEB, "u1")
+    insert_heartbeats(db, [heartbeat_row(series, beat(0))])
+    insert_heartbeats(db, [heartbeat_row(series, beat(0, Outcome.FAILED))])
+    assert heartbeats(db, WEB, ALL, 9) == [beat(0)]
 
 
-def test_outages_are_paged_from_the_last_and_end_when_they_are_closed() -> None:
-    with memory() as db:
-        series = series_of(db, WEB, "u1")
-        for number in range(5):
-            opened = Opened(
-                id=f"i{number}",
-                started_at=at(number * 100),
-                confirmed_at=at(number * 100 + 40),
-                reason=Reason.TIMEOUT,
-                message="slow",
-            )
-            open_incident(db, series, "u1", opened)
-            open_incident(db, series, "u1", opened)
-            close_incident(db, Closed(id=f"i{number}", ended_at=at(number * 100 + 60)))
-        page = incidents(db, WEB, at(10_000), 2)
-        assert [each.id for each in page] == ["i4", "i3"]
-        rest = incidents(db, WEB, page[-1].started_at, 10)
-        assert [each.id for each in rest] == ["i2", "i1", "i0"]
-        assert (rest[-1].started_at, rest[-1].confirmed_at, rest[-1].ended_at) == (
-            at(0),
-            at(40),
-            at(60),
+def test_outages_are_paged_from_the_last_and_end_when_they_are_closed(db: Connection) -> None:
+    series = series_of(db, WEB, "u1")
+    for number in range(5):
+        opened = Opened(
+            id=f"i{number}",
+            started_at=at(number * 100),
+            confirmed_at=at(number * 100 + 40),
+            reason=Reason.TIMEOUT,
+            message="slow",
         )
-        assert incidents(db, MAIL, at(10_000), 10) == []
+        open_incident(db, series, "u1", opened)
+        open_incident(db, series, "u1", opened)
+        close_incident(db, Closed(id=f"i{number}", ended_at=at(number * 100 + 60)))
+    page = incidents(db, WEB, at(10_000), 2)
+    assert [each.id for each in page] == ["i4", "i3"]
+    rest = incidents(db, WEB, page[-1].started_at, 10)
+    assert [each.id for each in rest] == ["i2", "i1", "i0"]
+    assert (rest[-1].started_at, rest[-1].confirmed_at, rest[-1].ended_at) == (
+        at(0),
+        at(40),
+        at(60),
+    )
+    assert incidents(db, MAIL, at(10_000), 10) == []
 
 
 @given(standings)
@@ -164,24 +162,22 @@ def test_a_standing_is_kept_as_it_is(standing: Standing) -> None:
         assert uids == {WEB: "u1"}
 
 
-def test_a_series_is_its_name_and_knows_the_last_uid() -> None:
-    with memory() as db:
-        first = series_of(db, WEB, "u1")
-        assert series_of(db, WEB, "u2") == first
-        assert series_of(db, MAIL, "u3") != first
-        assert load_states(db)[1] == {WEB: "u2", MAIL: "u3"}
+def test_a_series_is_its_name_and_knows_the_last_uid(db: Connection) -> None:
+    first = series_of(db, WEB, "u1")
+    assert series_of(db, WEB, "u2") == first
+    assert series_of(db, MAIL, "u3") != first
+    assert load_states(db)[1] == {WEB: "u2", MAIL: "u3"}
 
 
-def test_documents_are_remembered_replaced_and_forgotten() -> None:
-    with memory() as db:
-        keep_document(db, "Monitor", WEB, {"spec": "old"})
-        keep_document(db, "Monitor", WEB, {"spec": "\u0085 new"})
-        keep_document(db, "KubeKumaSettings", Key("", "kubekuma"), {"spec": 1})
-        assert cached_documents(db, "Monitor") == [{"spec": "\u0085 new"}]
-        keep_document(db, "Monitor", WEB, None)
-        keep_document(db, "Monitor", MAIL, None)
-        assert cached_documents(db, "Monitor") == []
-        assert cached_documents(db, "KubeKumaSettings") == [{"spec": 1}]
+def test_documents_are_remembered_replaced_and_forgotten(db: Connection) -> None:
+    keep_document(db, "Monitor", WEB, {"spec": "old"})
+    keep_document(db, "Monitor", WEB, {"spec": "\u0085 new"})
+    keep_document(db, "KubeKumaSettings", Key("", "kubekuma"), {"spec": 1})
+    assert cached_documents(db, "Monitor") == [{"spec": "\u0085 new"}]
+    keep_document(db, "Monitor", WEB, None)
+    keep_document(db, "Monitor", MAIL, None)
+    assert cached_documents(db, "Monitor") == []
+    assert cached_documents(db, "KubeKumaSettings") == [{"spec": 1}]
 
 
 def test_nothing_measured_is_no_figure() -> None:

@@ -12,15 +12,17 @@ from structlog.testing import capture_logs
 from support.history import files, locked, open_store, rows
 from support.programs import python
 
-from kubekuma.record.lock import StoreInUseError
-from kubekuma.record.migrate import SchemaTooNewError, migrate, migrations
-from kubekuma.record.store import Connection, Store, StoreError
+from kubekuma.record.database import Connection, SchemaTooNewError, StoreError, StoreInUseError
+from kubekuma.record.migrate import migrate, migrations
+from kubekuma.record.sqlite import SqliteDatabase
+from kubekuma.record.store import Store
 
 HOLD = """
 import sys, time
 from pathlib import Path
+from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.record.store import Store
-store = Store(Path(sys.argv[1]))
+store = Store(SqliteDatabase(Path(sys.argv[1])))
 print("open", flush=True)
 time.sleep(60)
 """
@@ -83,7 +85,7 @@ async def test_a_second_process_is_refused_and_the_first_is_not_disturbed(tmp_pa
     path = tmp_path / "history.db"
     async with python(HOLD, str(path)):
         with pytest.raises(StoreInUseError, match=r"history\.db"):
-            await trio.to_thread.run_sync(Store, path)
+            await trio.to_thread.run_sync(Store, SqliteDatabase(path))
     # The kernel's lock does not outlive its process, which was killed.
     async with open_store(path) as store:
         assert await store.read(numbers) == []
@@ -97,7 +99,7 @@ async def test_a_refused_start_does_not_keep_the_lock(tmp_path: Path) -> None:
     with database:
         database.execute("INSERT INTO schema_version VALUES (9999)")
     with pytest.raises(SchemaTooNewError, match="9999"):
-        await trio.to_thread.run_sync(Store, path)
+        await trio.to_thread.run_sync(Store, SqliteDatabase(path))
     with database:
         database.execute("DELETE FROM schema_version WHERE number = 9999")
     database.close()
@@ -113,7 +115,7 @@ async def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path) -> No
         database.execute("INSERT INTO schema_version VALUES (9999)")
     database.close()
     with pytest.raises(SchemaTooNewError):
-        await trio.to_thread.run_sync(Store, path)
+        await trio.to_thread.run_sync(Store, SqliteDatabase(path))
     assert rows(path, "SELECT name FROM sqlite_master") == [("schema_version",)]
 
 
@@ -153,8 +155,8 @@ def put_many(db: Connection, wanted: range) -> None:
 async def test_a_file_that_cannot_be_opened_is_not_moved_aside(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     path.mkdir()
-    with pytest.raises(sqlite3.OperationalError):
-        await trio.to_thread.run_sync(Store, path)
+    with pytest.raises(StoreError):
+        await trio.to_thread.run_sync(Store, SqliteDatabase(path))
     assert path.is_dir()
 
 

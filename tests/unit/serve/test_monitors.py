@@ -14,7 +14,8 @@ from support.history import open_store
 
 from kubekuma.model.meta import Key
 from kubekuma.model.result import Reason
-from kubekuma.record.store import Connection, Store
+from kubekuma.record.database import Connection
+from kubekuma.record.store import Store
 from kubekuma.record.uptime import Uptime
 
 LIST = "/api/v1/monitors"

@@ -1,0 +1,100 @@
+"""SQLite: one file, beside it the lock of whoever writes to it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import attrs
+
+from kubekuma.record.database import Connection, Session, StoreBrokenError, StoreError
+from kubekuma.record.leadership import place_of
+from kubekuma.record.lock import DatabaseLock
+from kubekuma.record.opening import open_reader, open_writer
+
+
+@attrs.frozen
+class SqliteDatabase:
+    """The database in the file ``path``."""
+
+    path: Path
+
+    @property
+    def shown(self) -> str:
+        """Where it is."""
+        return str(self.path)
+
+    @property
+    def place(self) -> str:
+        """Which file on which running machine it is."""
+        return place_of(self.path)
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self.path.exists()
+
+    def is_prepared(self, db: Connection) -> bool:
+        """Whether it has a schema already: an older version may have made it, or nobody yet."""
+        asked = "SELECT 1 FROM sqlite_master WHERE name = 'leadership'"
+        return db.execute(asked).fetchone() is not None
+
+    def lock(self) -> DatabaseLock:
+        """Take the kernel's lock. Raises StoreInUseError, OSError."""
+        return DatabaseLock(self.path)
+
+    def evict(self) -> None:
+        """Do nothing: the kernel's lock lasts as long as its process, and proves that it lives."""
+
+    def open_reader(self) -> Session:
+        """Open the file to read; one that is not there stays so. Raises StoreError."""
+        with _ours():
+            return _SqliteSession(open_reader(self.path))
+
+    def open_writer(self) -> Session:
+        """Open the file; one that is no database any more is moved aside.
+
+        Raises StoreError, SchemaTooNewError.
+        """
+        with _ours():
+            return _SqliteSession(open_writer(self.path), writes=True)
+
+
+class _SqliteSession:
+    usable = True
+
+    def __init__(self, connection: sqlite3.Connection, *, writes: bool = False) -> None:
+        self._connection = connection
+        self._writes = writes
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with _ours():
+            self._connection.execute("BEGIN")
+            yield self._connection
+            self._connection.rollback()
+
+    @contextmanager
+    def writing(self, *, durable: bool) -> Iterator[Connection]:
+        with _ours():
+            # Takes effect between transactions only.
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+
+    def close(self) -> None:
+        with closing(self._connection):
+            # A clean end leaves one file behind, not three; if it cannot be had, the next start
+            # copes.
+            if self._writes:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        broken = isinstance(error, sqlite3.DatabaseError) and type(error) is sqlite3.DatabaseError
+        raise (StoreBrokenError if broken else StoreError)(str(error)) from error

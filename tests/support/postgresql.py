@@ -1,0 +1,97 @@
+"""A PostgreSQL server of Debian's, with an empty database for each test."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import attrs
+import psycopg
+import pytest
+from support.daemons import free_ports, installed, let_others_in
+
+from kubekuma.record.postgresql import PostgresDatabase
+
+USER = "postgres"
+
+
+@attrs.define
+class Postgres:
+    """A running server. Everybody on this machine is let in."""
+
+    folder: Path
+    bin: Path
+    port: int
+
+    def url(self, name: str, port: int | None = None) -> str:
+        """Where the database ``name`` is; ``port``: as seen through a proxy."""
+        return f"postgresql://{USER}@127.0.0.1:{port or self.port}/{name}"
+
+    def fresh(self) -> str:
+        """Make an empty database; return its name."""
+        name = f"t{uuid4().hex}"
+        self.run(f"CREATE DATABASE {name}")
+        return name
+
+    def database(self) -> PostgresDatabase:
+        """Make an empty database."""
+        return PostgresDatabase(self.url(self.fresh()))
+
+    def run(self, sql: str, name: str = "postgres") -> list[tuple[object, ...]]:
+        """Run ``sql`` as who may do everything."""
+        with psycopg.connect(self.url(name), autocommit=True) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def control(self, *words: str) -> None:
+        """Start, stop or restart the server, by pg_ctl."""
+        whole: list[str | Path] = [*as_user(), self.bin / "pg_ctl", "-w"]
+        whole += ["-D", self.folder / "data", "-l", self.folder / "log", *words]
+        # What it starts keeps its output open.
+        quiet = subprocess.DEVNULL
+        subprocess.run(whole, check=True, stdout=quiet, stderr=quiet, cwd="/")
+
+
+def as_user() -> Sequence[str | Path]:
+    """The words before a command that PostgreSQL refuses to run as root."""
+    return [installed("runuser", "util-linux"), "-u", USER, "--"]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server for all the tests of a process."""
+    with running_postgres(tmp_path_factory.mktemp("postgresql")) as server:
+        yield server
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[Postgres]:
+    """Run a server with its files in ``folder``."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    bin_ = found[-1] if found else Path("/usr/lib/postgresql")
+    initdb = installed(str(bin_ / "initdb"), "postgresql")
+    (port,) = free_ports(1)
+    let_others_in(folder)
+    data = folder / "data"
+    for each in (folder, data):
+        each.mkdir(exist_ok=True)
+        shutil.chown(each, USER)
+    command = [*as_user(), initdb, "-A", "trust", "-D", data]
+    subprocess.run(command, check=True, capture_output=True, cwd="/")
+    settings = {
+        "listen_addresses": "'127.0.0.1'",
+        "port": port,
+        "unix_socket_directories": "''",
+        "fsync": "off",
+        "max_connections": 30,
+    }
+    with (data / "postgresql.conf").open("a") as file:
+        file.writelines(f"{name} = {value}\n" for name, value in settings.items())
+    server = Postgres(folder, bin_, port)
+    server.control("start")
+    try:
+        yield server
+    finally:
+        server.control("stop", "-m", "immediate")
