@@ -1,75 +1,20 @@
 """CEL rules of a schema (``x-kubernetes-validations``): compiled once, asked at every write."""
 
-import ipaddress
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import attrs
 import cel
 import re2
-from cel.stdlib import STDLIB_FUNCTIONS
 
 from kubekuma.kit.structural import Json, Problem, Schema
+from kubekuma.standalone.functions import FUNCTIONS
 
 # Names of fields that CEL reserves are written with underscores around them: self.__namespace__.
 _RESERVED: Final = re2.compile(
     r"\b__(as|break|const|continue|else|for|function|if|import|let|loop|namespace|package|return"
     r"|var|void|while)__\b"
 )
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return bool(parts.scheme and parts.netloc) or text.startswith("/")
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _url(text: str) -> str:
-    if not _is_url(text):
-        raise ValueError("URL parse error during conversion from string")
-    return text
-
-
-def _index_of(where: Any, what: Any, *start: int) -> int:
-    if isinstance(where, str):
-        return where.find(what, *start)
-    return where.index(what) if what in where else -1
-
-
-def _find(text: str, pattern: str) -> str:
-    match = re2.search(pattern, text)
-    return match.group(0) if match else ""
-
-
-# What kube-apiserver's CEL knows beyond the language itself, as far as it is provided here.
-_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    **{name: each for name, each in STDLIB_FUNCTIONS.items() if name != "contains"},
-    "indexOf": _index_of,
-    "isURL": _is_url,
-    # A URL stays a text: what it consists of is found by these.
-    "url": _url,
-    "getScheme": lambda text: urlsplit(text).scheme,
-    "getHost": lambda text: urlsplit(text).netloc.rpartition("@")[2],
-    "getHostname": lambda text: urlsplit(text).hostname or "",
-    "getPort": lambda text: str(urlsplit(text).port or ""),
-    "getEscapedPath": lambda text: urlsplit(text).path,
-    "isIP": _is_ip,
-    "find": _find,
-    "findAll": lambda text, pattern: re2.findall(pattern, text),
-    "isSorted": lambda items: items == sorted(items),
-}
-
 
 # What the engine raises when an expression does not fit the value: a missing field, a division
 # by zero, operands of other types.
@@ -183,7 +128,7 @@ def _called(program: cel.Program | None) -> list[str]:
         return []
     called = set(program.functions())
     # A function in a namespace is listed by its last name only.
-    return [name for name in _FUNCTIONS if name.rpartition(".")[2] in called]
+    return [name for name in FUNCTIONS if name.rpartition(".")[2] in called]
 
 
 def _compiled(expression: str | None) -> cel.Program | None:
@@ -198,7 +143,7 @@ def _judge(rules: Sequence[Rule], value: Json, old: Json, path: str) -> Iterator
     # Values are converted once for all rules of their place.
     context = cel.Context({"self": value, "oldSelf": old})
     for name in {name for rule in rules for name in rule.functions}:
-        context.add_function(name, _FUNCTIONS[name])
+        context.add_function(name, FUNCTIONS[name])
     for rule in rules:
         failed = f"failed rule: {rule.source}"
         try:

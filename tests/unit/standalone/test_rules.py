@@ -131,6 +131,7 @@ def test_what_has_not_changed_is_not_asked_again() -> None:
         "isURL(self.url) && url(self.url).getHost() == 'example.org:8080'",
         "url(self.url).getScheme() == 'https' && url(self.url).getPort() == '8080'",
         "url(self.url).getHostname() == 'example.org' && url(self.url).getEscapedPath() == '/a'",
+        "['a', 'b'].isSorted() && ['b', 'a', 'b'].lastIndexOf('b') == 2",
         "isIP('::1') && !isIP('x') && !isURL('x') && !isURL('http://[')",
         "duration(self.span) < duration('1m')",
         "timestamp(self.at) < timestamp('2027-01-01T00:00:00Z')",
