@@ -26,7 +26,8 @@ pytestmark = [
 
 HOME = "monitoring"
 SPACES = (HOME, "shop", "blog", "default")
-# What people change in the UI is written as theirs: nothing of the program's own accord.
+# What people change in the UI is written as theirs, and never of the program's own accord: see
+# test_rights_of_people.py.
 FOR_PEOPLE = ("kubekuma-ui", "kubekuma-ui-secrets")
 GROUP = f"/apis/{API_VERSION}"
 HASH = {"name": "alice", "key": "hash"}
