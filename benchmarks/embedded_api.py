@@ -19,7 +19,14 @@ async def main(data: Path, manifests: Path) -> None:
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             endpoint = await nursery.start(
-                partial(serve_embedded_api, data, crds, stop=stop, manifests=manifests)
+                partial(
+                    serve_embedded_api,
+                    data,
+                    crds,
+                    namespaces=("monitoring",),  # where the Lease is
+                    stop=stop,
+                    manifests=manifests,
+                )
             )
             print(endpoint.kubeconfig, flush=True)
             async for _ in signals:

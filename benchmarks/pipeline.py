@@ -5,6 +5,7 @@ API runs in a process of its own, as a real API server would. Every request is
 a new connection. nginx' log says what was checked, and when.
 
     python benchmarks/pipeline.py --monitors 1000 --interval 20 --scheme https
+    python benchmarks/pipeline.py --monitors 1000 --interval 20 --alone --storm
 
 Prints CPU milliseconds a check (user and system time of the process),
 checks done of checks due, deviation from the period, and resident memory.
@@ -50,6 +51,7 @@ class Load:
     scheme: str
     window: float
     settle: int
+    storm: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +62,17 @@ class Target:
     https: int
     ca: Path
     log: Path
+    page: Path
+
+    @contextmanager
+    def failing(self, load: Load) -> Iterator[None]:
+        """Answer 404 to everything, if a storm is asked for."""
+        gone = self.page.with_name("gone.html")
+        if load.storm:
+            self.page.rename(gone)
+        yield
+        if load.storm:
+            gone.rename(self.page)
 
     def url(self, load: Load, number: int) -> str:
         """What monitor ``number`` checks."""
@@ -88,6 +101,7 @@ def main() -> None:
         scheme=options.scheme,
         window=options.window or 2.0 * options.interval + 20,
         settle=options.settle,
+        storm=options.storm,
     )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=memory())))
@@ -110,6 +124,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--scheme", choices=("http", "https"), default="http")
     parser.add_argument("--window", type=float, help="seconds; default: two intervals and a bit")
     parser.add_argument("--settle", type=int, default=300, help="seconds to wait for quiet at most")
+    parser.add_argument(
+        "--storm", action="store_true", help="all targets fail while it is measured"
+    )
     parser.add_argument("--alone", action="store_true", help="without blackbox_exporter")
     return parser.parse_args()
 
@@ -205,7 +222,8 @@ def measured(
             break
         time.sleep(1)
     began_cpu, began = cpu_seconds(program.pid), time.time()
-    time.sleep(load.window)
+    with target.failing(load):
+        time.sleep(load.window)
     spent, ended = cpu_seconds(program.pid) - began_cpu, time.time()
     time.sleep(1)  # nginx keeps the last lines for half a second
     arrivals = {
@@ -327,7 +345,7 @@ def nginx(folder: Path) -> Iterator[Target]:
     os.chmod(folder, 0o755)  # noqa: PTH101, S103 - nginx' worker is nobody in particular
     with process(["nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder)]):
         wait_for_port(http)
-        yield Target(http=http, https=https, ca=ca, log=log)
+        yield Target(http=http, https=https, ca=ca, log=log, page=page / "index.html")
 
 
 def seen(target: Target) -> Mapping[str, list[float]]:

@@ -111,7 +111,7 @@ def _examine_string(schema: Schema, value: str, path: str, report: _Report) -> N
     if least is not None and len(value) < least:
         report(_invalid(path, value, f"should be at least {least} chars long"))
     pattern = schema.get("pattern")
-    if pattern is not None and not _matches(pattern, value):
+    if pattern is not None and not matches(pattern, value):
         report(_invalid(path, value, f"should match '{pattern}'"))
     if (is_format := _IS_FORMAT.get(schema.get("format", ""))) and not is_format(value):
         where = path or "body"
@@ -363,7 +363,8 @@ def _regex(pattern: str) -> Any:
         return None
 
 
-def _matches(pattern: str, value: str) -> bool:
+def matches(pattern: str, value: str) -> bool:
+    """Whether ``pattern`` occurs in ``value``."""
     regex = _regex(pattern)
     # RE2 takes UTF-8, which has no lone surrogates; JSON strings may.
     return regex is not None and regex.search(value.encode("utf-8", "replace")) is not None
@@ -375,7 +376,7 @@ _DATE_TIME: Final = (
 
 
 def _is_date_time(value: str) -> bool:
-    if not _matches(_DATE_TIME, value):
+    if not matches(_DATE_TIME, value):
         return False
     try:
         datetime.fromisoformat(value[:19].replace("t", "T"))

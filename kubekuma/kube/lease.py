@@ -306,7 +306,8 @@ def claimed(
     if isinstance(answer, Conflict) and candidate.conflicts < CONFLICTS:
         after = evolve(candidate, conflicts=candidate.conflicts + 1)
         return after, Wait(0.0, "others want it too")
-    return evolve(candidate, conflicts=0), Wait(pause, "the Lease could not be written")
+    why = f": {answer.error}" if isinstance(answer, Failed) else ""
+    return evolve(candidate, conflicts=0), Wait(pause, f"the Lease could not be written{why}")
 
 
 def renewed(

@@ -57,8 +57,9 @@ _NUMERIC: Final = frozenset({Op.LT, Op.LTE, Op.GT, Op.GTE})
 
 def part_rules(spec: Any) -> Iterator[FieldError]:
     """What ``spec``, or any part of it alone, does not hold to; paths begin with ``spec``."""
-    yield from (below("spec", error) for error in declared(spec))
-    for path, part in parts_of(spec):
+    parts = list(parts_of(spec))
+    yield from (below("spec", error) for error in declared(parts))
+    for path, part in parts:
         for rule in _rules(type(part)):
             yield from (below(joined("spec", path), error) for error in rule(part))
 

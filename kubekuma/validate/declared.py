@@ -1,6 +1,6 @@
 """The rules that the classes of the model declare, asked of a decoded object and all its parts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -11,9 +11,9 @@ from kubekuma.model.schema import fields_of
 from kubekuma.validate.rule import FieldError, joined
 
 
-def declared(value: Any) -> Iterator[FieldError]:
-    """What ``value`` or any part of it breaks of its own class's rules."""
-    for path, part in parts_of(value):
+def declared(parts: Iterable[tuple[str, Any]]) -> Iterator[FieldError]:
+    """What any of ``parts`` breaks of its own class's rules."""
+    for path, part in parts:
         for rule in rules_of(type(part)):
             if not rule.holds(part):
                 yield FieldError(joined(path, rule.field_path), rule.message)

@@ -5,11 +5,13 @@ looks at a decoded resource, as far as the others leave something to decode.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from kubekuma.kit import structural
+from kubekuma.kit.structural_fast import filled, fits
 from kubekuma.model.kinds import MONITOR, MONITOR_SET, SETTINGS, Kind
 from kubekuma.model.meta import Key, ObjectMeta
 from kubekuma.model.monitor import Monitor
@@ -75,9 +77,17 @@ def meta_of(document: Document) -> ObjectMeta:
 def _front(kind: Kind, document: Document) -> tuple[ObjectMeta, tuple[FieldError, ...]]:
     meta = meta_of(document)
     # Never trust that an API server has the schema that this program has.
-    found = structural.problems(resource_schema(kind), dict(document))
+    whole = dict(document)
+    fit, _ = _fast(kind)
+    found = () if fit(whole) else structural.problems(resource_schema(kind), whole)
     wrong = (FieldError(each.path, _told(each)) for each in found)
     return meta, (*_metadata(kind, meta), *wrong)
+
+
+@cache
+def _fast(kind: Kind) -> tuple[Callable[[Any], bool], Callable[[Any], Any]]:
+    schema = resource_schema(kind)
+    return fits(schema), filled(schema)
 
 
 def _metadata(kind: Kind, meta: ObjectMeta) -> Iterator[FieldError]:
@@ -96,7 +106,8 @@ def _metadata(kind: Kind, meta: ObjectMeta) -> Iterator[FieldError]:
 def _spec(kind: Kind, document: Document, errors: tuple[FieldError, ...]) -> Any:
     # A manifest has no defaults yet, and an API server with an older schema knows fewer.
     try:
-        whole = structural.with_defaults(resource_schema(kind), dict(document))
+        _, fill = _fast(kind)
+        whole = fill(dict(document))
         return decoded(whole["spec"], kind.spec)
     except (KeyError, TypeError, ValueError, AttributeError):
         # What is out of bounds can still be looked at by the rules; what has no form cannot.

@@ -6,7 +6,7 @@ from typing import Any
 from kubekuma.model.settings import SettingsSpec
 from kubekuma.validate import text
 from kubekuma.validate.classes import resolver
-from kubekuma.validate.declared import declared
+from kubekuma.validate.declared import declared, parts_of
 from kubekuma.validate.rule import FieldError, Rule, at, each, every, joined, must
 
 _scheduler: Rule[Any] = every(
@@ -44,5 +44,5 @@ _rules: Rule[SettingsSpec] = every(
 
 def settings_rules(spec: SettingsSpec) -> Iterator[FieldError]:
     """Everything that is wrong with ``spec``."""
-    for error in (*declared(spec), *_rules(spec)):
+    for error in (*declared(parts_of(spec)), *_rules(spec)):
         yield FieldError(joined("spec", error.path), error.message)
