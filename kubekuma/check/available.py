@@ -3,6 +3,7 @@
 from typing import Final
 
 from kubekuma.model.monitor import MonitorSpec, MonitorType
+from kubekuma.model.target import SnmpVersion
 
 AVAILABLE_TYPES: Final = frozenset(
     {
@@ -14,6 +15,13 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.DNS,
         MonitorType.PING,
         MonitorType.NTP,
+        MonitorType.WEBSOCKET,
+        MonitorType.GRPC,
+        MonitorType.DOMAIN_EXPIRY,
+        MonitorType.SNMP,
+        MonitorType.RADIUS,
+        MonitorType.SIP,
+        MonitorType.STEAM,
         MonitorType.TLS_CERTIFICATE,
         MonitorType.REDIS,
         MonitorType.MQTT,
@@ -27,4 +35,9 @@ AVAILABLE_TYPES: Final = frozenset(
 
 def missing(spec: MonitorSpec) -> str | None:
     """The first part of ``spec`` that no checker can do yet; None when all of it can be done."""
-    return None if spec.type in AVAILABLE_TYPES else f"type {spec.type}"
+    if spec.type not in AVAILABLE_TYPES:
+        return f"type {spec.type}"
+    snmp = spec.target.snmp
+    if spec.type is MonitorType.SNMP and snmp is not None and snmp.version is SnmpVersion.V3:
+        return "target.snmp.version"
+    return None

@@ -12,6 +12,7 @@ from kubekuma.check.finding import CheckFailed, Finding
 from kubekuma.check.misfits import Misfits
 from kubekuma.check.policy import Policy, parse_policy
 from kubekuma.check.redact import clean, forms, quote, redact
+from kubekuma.check.registries import Registries
 from kubekuma.check.tls_context import SslContexts
 from kubekuma.check.tokens import Tokens
 from kubekuma.check.trace import Trace
@@ -45,6 +46,7 @@ class CheckContext:
         factory=lambda: trio.CapacityLimiter(JUDGES_AT_ONCE)
     )
     tokens: Tokens = attrs.field(factory=Tokens)
+    registries: Registries = attrs.field(factory=Registries)
     # Raw sockets, which hear what others are told.
     privileged: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(20))
     policy: Policy = attrs.field(init=False)

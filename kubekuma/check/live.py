@@ -7,6 +7,7 @@ from typing import Final
 import trio
 
 from kubekuma.check.context import CheckContext
+from kubekuma.check.registries import Registries
 from kubekuma.check.run import run_check
 from kubekuma.check.service import limit_at_once
 from kubekuma.check.tls_context import SslContexts
@@ -37,6 +38,7 @@ class Checking:
         self._dns_limiter = trio.CapacityLimiter(RESOLVER_THREADS)
         self._contexts = SslContexts()
         self._tokens = Tokens()
+        self._registries = Registries()
         self._privileged = trio.CapacityLimiter(1)
         self._shares: dict[Key, float] = {}  # timeout/interval: the places that each may need
         self._demand = 0.0
@@ -81,6 +83,7 @@ class Checking:
             contexts=self._contexts,
             now=self._now,
             tokens=self._tokens,
+            registries=self._registries,
             privileged=self._privileged,
         )
 

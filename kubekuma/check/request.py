@@ -61,7 +61,7 @@ class Request:
 
 async def make_request(target: HttpTarget, url: Url, check: Check, *, want_body: bool) -> Request:
     """Make the first request of a check; raise CheckFailed if a secret is missing."""
-    given = [await _field(each, check) for each in target.headers]
+    given = [await header_field(each, check) for each in target.headers]
     kind, body = encode_body(target.body)
     defaults = (
         Field(b"User-Agent", (check.context.networking.user_agent or USER_AGENT).encode("ascii")),
@@ -96,7 +96,8 @@ def merged(defaults: Iterable[Field], given: Iterable[Field]) -> tuple[Field, ..
     return (*ours, *kept, Field(b"Connection", b"close"))
 
 
-async def _field(header: Header, check: Check) -> Field:
+async def header_field(header: Header, check: Check) -> Field:
+    """Make the field for ``header``, whose value may be in a Secret. Raises CheckFailed."""
     name = header.name.encode("ascii")
     ref = header.value_from_secret_ref
     if ref is None:

@@ -9,7 +9,9 @@ import trio
 
 from kubekuma.check.context import Check, CheckContext
 from kubekuma.check.dns import check_dns
+from kubekuma.check.domain_expiry import check_domain_expiry
 from kubekuma.check.finding import CheckFailed, Finding, conclude
+from kubekuma.check.grpc import check_grpc
 from kubekuma.check.http import check_http
 from kubekuma.check.imap import check_imap
 from kubekuma.check.json_query import check_json_query
@@ -18,13 +20,18 @@ from kubekuma.check.ldap import check_ldap
 from kubekuma.check.mqtt import check_mqtt
 from kubekuma.check.ntp import check_ntp
 from kubekuma.check.ping import check_ping
+from kubekuma.check.radius import check_radius
 from kubekuma.check.redis import check_redis
+from kubekuma.check.sip import check_sip
 from kubekuma.check.smtp import check_smtp
+from kubekuma.check.snmp import check_snmp
 from kubekuma.check.ssh import check_ssh
+from kubekuma.check.steam import check_steam
 from kubekuma.check.tcp import check_tcp
 from kubekuma.check.tls_certificate import check_tls_certificate
 from kubekuma.check.trace import MAX_CHARACTERS, Trace
 from kubekuma.check.udp import check_udp
+from kubekuma.check.websocket import check_websocket
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorSpec, MonitorType
 from kubekuma.model.result import CheckResult, Reason
@@ -114,23 +121,30 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_ping(_given(target.ping), criteria, check)
         case MonitorType.NTP:
             return await check_ntp(_given(target.ntp), criteria, check)
+        case MonitorType.WEBSOCKET:
+            return await check_websocket(_given(target.websocket), criteria, check)
+        case MonitorType.STEAM:
+            return await check_steam(_given(target.steam), criteria, check)
+        case MonitorType.GRPC:
+            return await check_grpc(_given(target.grpc), criteria, check)
+        case MonitorType.DOMAIN_EXPIRY:
+            return await check_domain_expiry(_given(target.domain_expiry), criteria, check)
+        case MonitorType.RADIUS:
+            return await check_radius(_given(target.radius), criteria, check)
+        case MonitorType.SNMP:
+            return await check_snmp(_given(target.snmp), criteria, check)
+        case MonitorType.SIP:
+            return await check_sip(_given(target.sip), criteria, check)
         case (
-            MonitorType.WEBSOCKET
-            | MonitorType.PUSH
-            | MonitorType.STEAM
+            MonitorType.PUSH
             | MonitorType.K8S
             | MonitorType.DOCKER
-            | MonitorType.GRPC
-            | MonitorType.DOMAIN_EXPIRY
             | MonitorType.POSTGRESQL
             | MonitorType.MYSQL
             | MonitorType.MSSQL
             | MonitorType.MONGODB
             | MonitorType.RABBITMQ
             | MonitorType.KAFKA
-            | MonitorType.RADIUS
-            | MonitorType.SNMP
-            | MonitorType.SIP
             | MonitorType.GROUP
             | MonitorType.MANUAL
             | MonitorType.SCENARIO

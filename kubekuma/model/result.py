@@ -61,6 +61,7 @@ class Reason(StrEnum):
     RECORD_MISMATCH = "RecordMismatch"
     PACKET_LOSS = "PacketLoss"
     CLOCK_WRONG = "ClockWrong"
+    NOT_SERVING = "NotServing"
     VALUE_MISMATCH = "ValueMismatch"
     CERTIFICATE_MISMATCH = "CertificateMismatch"
     EXPIRES_SOON = "ExpiresSoon"

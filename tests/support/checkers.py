@@ -15,6 +15,7 @@ from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.target import (
     AnyTarget,
     DnsTarget,
+    GrpcTarget,
     HttpTarget,
     LdapTarget,
     MqttTarget,
@@ -22,10 +23,14 @@ from kubekuma.model.target import (
     RedisTarget,
     Resolver,
     ServiceTarget,
+    SipTarget,
+    SnmpTarget,
     SshTarget,
+    SteamTarget,
     TcpTarget,
     TlsCertificateTarget,
     UdpTarget,
+    WebsocketTarget,
 )
 
 LONG_SECONDS = 600
@@ -45,6 +50,11 @@ def over_tcp(port: int) -> Monitor:
     target = TcpTarget(host="127.0.0.1", port=port)
     criteria = SuccessCriteria(tcp=TcpCriteria(banner_contains="hello"))
     return monitor_of(MonitorType.TCP, target, criteria, timeout_seconds=LONG_SECONDS)
+
+
+def over_websocket(port: int) -> Monitor:
+    target = WebsocketTarget(url=f"ws://127.0.0.1:{port}/")
+    return monitor_of(MonitorType.WEBSOCKET, target, timeout_seconds=LONG_SECONDS)
 
 
 def plain(kind: MonitorType, make: Callable[..., AnyTarget]) -> Make:
@@ -68,12 +78,19 @@ STREAMS: dict[MonitorType, Make] = {
     MonitorType.IMAP: plain(MonitorType.IMAP, ServiceTarget),
     MonitorType.SSH: plain(MonitorType.SSH, SshTarget),
     MonitorType.LDAP: plain(MonitorType.LDAP, LdapTarget),
+    MonitorType.WEBSOCKET: over_websocket,
+    MonitorType.GRPC: plain(MonitorType.GRPC, GrpcTarget),
 }
 
 
 def over_udp(port: int) -> Monitor:
     target = UdpTarget(host="127.0.0.1", port=port, send="hello")
     return monitor_of(MonitorType.UDP, target, timeout_seconds=LONG_SECONDS)
+
+
+def over_snmp(port: int) -> Monitor:
+    target = SnmpTarget(host="127.0.0.1", port=port, oid="1.3.6.1.2.1.1.5.0")
+    return monitor_of(MonitorType.SNMP, target, timeout_seconds=LONG_SECONDS)
 
 
 def over_dns(port: int) -> Monitor:
@@ -87,6 +104,9 @@ DATAGRAMS: dict[MonitorType, Make] = {
     MonitorType.UDP: over_udp,
     MonitorType.DNS: over_dns,
     MonitorType.NTP: plain(MonitorType.NTP, NtpTarget),
+    MonitorType.STEAM: plain(MonitorType.STEAM, SteamTarget),
+    MonitorType.SIP: plain(MonitorType.SIP, SipTarget),
+    MonitorType.SNMP: over_snmp,
 }
-# Those without a port: they have tests of their own.
-OTHERS = {MonitorType.PING}
+# Those without a port, or with a Secret that they cannot do without: they have tests of their own.
+OTHERS = {MonitorType.PING, MonitorType.DOMAIN_EXPIRY, MonitorType.RADIUS}
