@@ -107,6 +107,8 @@ def findings(manifest: Manifest) -> Iterator[Finding]:
 
 def _errors(manifest: Manifest) -> Iterator[FieldError]:
     value = manifest.value
+    if _is_patch(manifest.document.value):
+        return
     if not value:
         yield FieldError("", "must be a mapping with apiVersion, kind, metadata and spec")
         return
@@ -127,6 +129,15 @@ def _errors(manifest: Manifest) -> Iterator[FieldError]:
         yield from loaded.errors
     elif kind is MONITOR_SET:
         yield from item_errors(loaded)
+
+
+def _is_patch(value: object) -> bool:
+    """Whether it is a JSON patch (RFC 6902), as overlays keep them beside manifests."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, dict) and {"op", "path"} <= each.keys() for each in value)
+    )
 
 
 def _unreadable(file: Path, line: int, message: str) -> Finding:

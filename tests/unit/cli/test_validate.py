@@ -80,6 +80,14 @@ def test_a_directory_stands_for_the_manifests_below_it(
     assert err.endswith("2 documents read\n")
 
 
+def test_patches_of_an_overlay_may_stand_beside_manifests(folder: Path) -> None:
+    patch = folder / "patch.yaml"
+    patch.write_text("- {op: replace, path: /spec/enabled, value: false}\n")
+    assert main(["validate", "patch.yaml"]) == 0
+    patch.write_text("- {op: replace, path: /spec/enabled, value: false}\n- {name: web}\n")
+    assert main(["validate", "patch.yaml"]) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
