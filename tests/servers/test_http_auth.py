@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fakes.targets import check_context, monitor_of, secret_ref
 from support.certificates import certificates
-from support.daemons import free_ports, installed, let_others_in, running
+from support.daemons import free_ports, installed, running
 from support.daemons_tls import server_files
 
 from kubekuma.check.context import CheckContext
@@ -165,9 +165,9 @@ MODULES = ("mpm_event", "authn_core", "authn_file", "authz_core", "authz_user", 
 
 
 @pytest.fixture(scope="module")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def apache(open_folders: Callable[[], Path]) -> Iterator[str]:
     program = installed("apache2", "apache2")
-    folder = tmp_path_factory.mktemp("apache")
+    folder = open_folders()
     (port,) = free_ports(1)
     words = f"alice:here:{PASSWORD}".encode()
     secret = hashlib.md5(words).hexdigest()  # noqa: S324 - what Apache knows
@@ -195,7 +195,6 @@ DocumentRoot {folder}/htdocs
   Require valid-user
 </Directory>
 """)
-    let_others_in(folder)
     command: list[str | Path] = [program, "-X", "-f", configuration]
     with running(command, folder, ports=(port,)):
         yield f"http://127.0.0.1:{port}/page"

@@ -1,14 +1,14 @@
 """The imap checker against Dovecot, and the smtp checker against aiosmtpd."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 from fakes.targets import check_context, monitor_of, secret_ref
-from support.daemons import free_ports, installed, let_others_in, running
+from support.daemons import free_ports, installed, running
 from support.daemons_tls import server_files
 
 from kubekuma.check.run import run_check
@@ -36,9 +36,9 @@ class Mail:
 
 
 @pytest.fixture(scope="session")
-def dovecot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mail]:
+def dovecot(open_folders: Callable[[], Path]) -> Iterator[Mail]:
     program = installed("dovecot", "dovecot-imapd")
-    folder = tmp_path_factory.mktemp("dovecot")
+    folder = open_folders()
     files = server_files(folder)
     port, tls_port = free_ports(2)
     (folder / "users").write_text(f"alice:{{PLAIN}}{PASSWORD}:::::: \n")
@@ -81,8 +81,6 @@ service imap-login {{
   }}
 }}
 """)
-    # Its helpers run as other users, who must come this far.
-    let_others_in(folder)
     with running([program, "-F", "-c", configuration], folder, ports=(port, tls_port)):
         yield Mail(port, tls_port, files.authority.read_bytes())
 

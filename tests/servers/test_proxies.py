@@ -1,14 +1,15 @@
 """HTTP and HTTPS through Squid and microsocks."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 from fakes.targets import LOOPBACK, check_context, monitor_of, secret_ref
 from support.certificates import certificates
-from support.daemons import free_ports, installed, let_others_in, running
+from support.daemons import free_ports, installed, running
 from support.nginx import Nginx, nginx
 
 from kubekuma.check.run import run_check
@@ -32,10 +33,10 @@ class Proxies:
 
 
 @pytest.fixture(scope="session")
-def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxies]:
+def proxies(open_folders: Callable[[], Path]) -> Iterator[Proxies]:
     squid, socks = installed("squid", "squid"), installed("microsocks", "microsocks")
     ncsa = installed("/usr/lib/squid/basic_ncsa_auth", "squid")
-    folder = tmp_path_factory.mktemp("squid")
+    folder = open_folders()
     http, *ports = free_ports(3)
     hashed = subprocess.run(
         ["openssl", "passwd", "-apr1", "s3cret"], capture_output=True, check=True
@@ -58,7 +59,6 @@ shutdown_lifetime 0 seconds
 """)
     for each in (folder, folder / "users"):
         each.chmod(0o777 if each.is_dir() else 0o644)
-    let_others_in(folder.parent)
     where = [socks, "-i", "127.0.0.1", "-p"]
     with (
         running([squid, "-N", "-f", configuration], folder, ports=(http,)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 import pytest
 from fakes.targets import check_context, monitor_of, secret_ref
-from support.daemons import free_ports, installed, let_others_in, running
+from support.daemons import free_ports, installed, running
 from support.daemons_tls import ServerFiles, server_files
 
 from kubekuma.check.run import run_check
@@ -113,9 +113,8 @@ def postgres(it: Place) -> list[str | Path]:
     (bin_,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:] or [Path("/none")]
     initdb = installed(str(bin_ / "initdb"), "postgresql")
     data = it.folder / "data"
-    # It refuses to run as root, whose files nobody else may read.
-    let_others_in(it.folder)
     data.mkdir()
+    # It refuses to run as root, whose files nobody else may read.
     shutil.chown(data, "postgres")
     for each in it.files:
         shutil.chown(each, "postgres")
@@ -143,9 +142,10 @@ SERVERS: dict[StartTls, Callable[[Place], list[str | Path]]] = {
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(open_folders: Callable[[], Path]) -> Place:
     (port,) = free_ports(1)
-    return Place(tmp_path, server_files(tmp_path), port)
+    folder = open_folders()
+    return Place(folder, server_files(folder), port)
 
 
 @pytest.mark.parametrize("protocol", SERVERS, ids=lambda protocol: protocol.value)

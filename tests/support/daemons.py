@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Final
 
 import pytest
@@ -105,9 +106,18 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def let_others_in(folder: Path) -> None:
-    """Let servers that give up root reach ``folder``, which pytest keeps for its owner."""
-    for each in (folder, *folder.parents):
-        if each.stat().st_uid != os.geteuid() or each.stat().st_mode & 0o005 == 0o005:
-            return
-        each.chmod(0o755)
+@pytest.fixture(scope="session")
+def open_folders() -> Iterator[Callable[[], Path]]:
+    """Make folders for servers that give up root.
+
+    Not in pytest's, which every session that starts closes to others than its owner.
+    """
+    with TemporaryDirectory(prefix="kubekuma-servers-") as root:
+        Path(root).chmod(0o755)
+
+        def make() -> Path:
+            folder = Path(mkdtemp(dir=root))
+            folder.chmod(0o755)
+            return folder
+
+        yield make
