@@ -9,7 +9,7 @@ import pytest
 import trio
 import yaml
 from support.clusters import Account, Cluster
-from support.program import Program, Site, monitor, program, state_is, until
+from support.program import Program, Site, monitor, program, started, state_is, until
 
 from kubekuma.model.kinds import KINDS, PAGE, WINDOW
 from kubekuma.model.meta import API_VERSION, GROUP
@@ -29,8 +29,7 @@ READ = ["get", "list", "watch"]
 @pytest.fixture
 async def site(nursery: trio.Nursery) -> Site:
     """A target that is up."""
-    found: Site = await nursery.start(Site().listen)
-    return found
+    return await started(nursery)
 
 
 @pytest.fixture

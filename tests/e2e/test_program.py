@@ -8,6 +8,7 @@ import trio
 import trio.lowlevel
 from prometheus_client.parser import text_string_to_metric_families
 from support.program import (
+    EVENTS,
     GROUP,
     SETTINGS,
     Site,
@@ -15,6 +16,7 @@ from support.program import (
     condition,
     monitor,
     program,
+    started,
     state_is,
     until,
 )
@@ -36,13 +38,7 @@ GOING_ON = {
     **SETTINGS,
     "spec": {**SETTINGS["spec"], "leaderElection": {"onApiUnavailable": "Continue"}},
 }
-EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
 WEB = "/api/v1/monitors/shop/web"
-
-
-async def started(nursery: trio.Nursery) -> Site:
-    site: Site = await nursery.start(Site().listen)
-    return site
 
 
 def sample(text: str, metric: str, **labels: str) -> float | None:

@@ -11,18 +11,21 @@ import trio
 import yaml
 from support.kstatus import kstatus
 from support.program import (
+    EVENTS,
     GROUP,
     SETTINGS,
     Site,
     cluster,
     condition,
     monitor,
+    path_of,
     program,
+    started,
     state_is,
     until,
 )
 
-from kubekuma.model.kinds import KINDS, kind_named
+from kubekuma.model.kinds import KINDS
 from kubekuma.model.meta import API_VERSION
 from kubekuma.model.meta import GROUP as API_GROUP
 
@@ -31,24 +34,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceW
 
 SAMPLES = Path(__file__).parents[2] / "manifests/samples"
 SET = f"{GROUP}/namespaces/shop/monitorsets/sites"
-EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
-
-
-async def started(nursery: trio.Nursery) -> Site:
-    site: Site = await nursery.start(Site().listen)
-    return site
 
 
 def samples() -> Iterator[dict[str, Any]]:
     for file in sorted(SAMPLES.glob("*.yaml")):
         yield from yaml.safe_load_all(file.read_text())
-
-
-def path_of(document: dict[str, Any]) -> str:
-    kind, meta = kind_named(document["kind"]), document["metadata"]
-    assert kind is not None
-    within = f"/namespaces/{meta['namespace']}" if kind.namespaced else ""
-    return f"{GROUP}{within}/{kind.plural}/{meta['name']}"
 
 
 def sites(site: Site, *items: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Server:
     """An API server: entries of a kubeconfig for it, and for one who may do everything there.
 
     Users are lines in its file of tokens; a given cluster has none, there they
-    are impersonated.
+    are impersonated. The real machinery is ``bare``, and may have been given as well.
     """
 
     which: Which
@@ -50,16 +50,17 @@ class Server:
     master: Object
     tokens: Path | None = None
     process_id: int = 0
+    bare: bool = False
 
     @property
     def has_controllers(self) -> bool:
-        """Whether a deleted namespace takes with it what lies in it."""
-        return self.which != "real"
+        """Whether what is deleted takes with it what lies in it, and what it owns."""
+        return not self.bare
 
     @property
     def knows_builtins(self) -> bool:
         """Whether Kubernetes' own kinds are validated, defaulted and described."""
-        return self.which != "real"
+        return not self.bare
 
     def compact(self) -> None:
         """Have the real machinery forget the past, as far as etcd remembers it. Takes a moment."""
@@ -90,10 +91,14 @@ def given(kubeconfig: Path) -> Server:
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     said = subprocess.run(view, env=environment, capture_output=True, check=True).stdout
     config = json.loads(said)
+    # A controller writes them: without any, there are none.
+    accounts = f"{KUBECTL} get serviceaccounts -n default -o name".split()
+    found = subprocess.run(accounts, env=environment, capture_output=True, check=True).stdout
     return Server(
         which="given",
         cluster=config["clusters"][0]["cluster"],
         master=config["users"][0]["user"],
+        bare=not found,
     )
 
 
@@ -140,6 +145,7 @@ def _started(which: Which, address: Address, tokens: Path) -> Server:
         master={"token": "masters-token"},
         tokens=tokens,
         process_id=address.process_id,
+        bare=which == "real",
     )
 
 

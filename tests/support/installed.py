@@ -20,6 +20,16 @@ OVERLAYS = (
 )
 ACCOUNT = {"kind": "ServiceAccount", "name": "kubekuma", "namespace": "monitoring"}
 ROLES = ("Role", "ClusterRole")
+# What an API server says without the feature gate WatchList.
+NO_STREAMS = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "status": "Failure",
+    "reason": "Invalid",
+    "message": "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the "
+    "WatchList feature gate is enabled",
+    "code": 422,
+}
 RBAC = (*ROLES, "RoleBinding", "ClusterRoleBinding")
 
 
@@ -75,14 +85,19 @@ def right_used(request: httpx.Request) -> Right:
 
 
 class Recorder:
-    """The requests of the product, and what became of them."""
+    """The requests of the product, and what became of them.
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    Without ``streams``, the API server is as one before 1.34: it gives lists by pages alone.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, streams: bool = True) -> None:
         self.used: set[Right] = set()
         self.refused: set[Right] = set()
         send = httpx.AsyncClient.send
 
         async def recorded(client: httpx.AsyncClient, request: httpx.Request, **how: Any) -> Any:
+            if not streams and "sendInitialEvents" in request.url.params:
+                return httpx.Response(422, json=NO_STREAMS, request=request)
             answer = await send(client, request, **how)
             if request.headers["User-Agent"].startswith("kubekuma"):
                 right = right_used(request)

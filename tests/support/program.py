@@ -19,6 +19,7 @@ from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.standalone.server import Endpoint, serve_embedded_api
 
 GROUP = "/apis/monitoring.kubekuma.io/v1"
+EVENTS = "/apis/events.k8s.io/v1/namespaces/shop/events"
 SETTINGS: dict[str, Any] = {
     "apiVersion": "monitoring.kubekuma.io/v1",
     "kind": "KubeKumaSettings",
@@ -66,6 +67,12 @@ class Site:
                 return
 
 
+async def started(nursery: trio.Nursery) -> Site:
+    """A target that is up."""
+    site: Site = await nursery.start(Site().listen)
+    return site
+
+
 @attrs.define(kw_only=True)
 class Cluster:
     """The embedded API, while it is there."""
@@ -77,14 +84,8 @@ class Cluster:
 
     async def apply(self, document: Mapping[str, Any], *, status: int = 200) -> None:
         """What kubectl apply does; ``status`` is what is to come of it."""
-        kind, meta = document["kind"], document["metadata"]
-        ours = kind_named(kind)
-        within = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
-        path = f"{GROUP}{within}/{ours.plural if ours else ''}/{meta['name']}"
-        if kind == "Secret":
-            path = f"/api/v1{within}/secrets/{meta['name']}"
         answer = await self.http.patch(
-            path,
+            path_of(document),
             params={"fieldManager": "tester", "force": "true"},
             content=json.dumps(document).encode(),
             headers={"Content-Type": "application/apply-patch+yaml"},
@@ -199,6 +200,14 @@ def _collections_as_before() -> Iterator[None]:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
         gc.collect()
+
+
+def path_of(document: Mapping[str, Any]) -> str:
+    """Where an object of ours is served, or a Secret."""
+    kind, meta = kind_named(document["kind"]), document["metadata"]
+    root, plural = (GROUP, kind.plural) if kind is not None else ("/api/v1", "secrets")
+    within = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+    return f"{root}{within}/{plural}/{meta['name']}"
 
 
 def monitor(site: Site, name: str = "web", /, **spec: Any) -> Mapping[str, Any]:
