@@ -141,7 +141,8 @@ class _Reader:
         try:
             return parse(value)
         except ValueError as error:
-            shown = "there, and may hold a password" if secret and "@" in value else repr(value)
+            hidden = secret and ("@" in value or "password" in value.lower())
+            shown = "there, and may hold a password" if hidden else repr(value)
             raise Mistake(f"{said} is {shown}: {error}") from error
 
 

@@ -73,6 +73,10 @@ class Session(Protocol):
 class Lock(Protocol):
     """Held: nobody else works with the database."""
 
+    @property
+    def held(self) -> bool:
+        """Whether it still is, as far as is known."""
+
     def release(self) -> None:
         """Let others have it."""
 

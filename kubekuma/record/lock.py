@@ -24,6 +24,11 @@ class DatabaseLock:
             self._file.close()
             raise StoreInUseError(f"another KubeKuma works with {database}") from error
 
+    @property
+    def held(self) -> bool:
+        """Whether it is still ours."""
+        return not self._file.closed
+
     def release(self) -> None:
         """Let others have it."""
         self._file.close()

@@ -1,15 +1,18 @@
 """PostgreSQL, by psycopg in threads: for more than one replica, and for backups as usual.
 
 Every wait has an end: connecting, a statement, a lock, a transaction that its
-process has forgotten, and a commit whose answer the network loses. A
-connection on which anything has failed is thrown away; what was under way may
-or may not have been committed, and is written so that doing it twice is once.
+process has forgotten, and a commit that is never answered. A connection on
+which anything has failed is thrown away; what was under way may or may not
+have been committed, and is written so that doing it twice is once.
 """
 
+import os
 import re
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
+from threading import Event, Timer
 from typing import Any, Final
 
 import psycopg
@@ -24,8 +27,13 @@ STATEMENT_SECONDS: Final = 30
 # Longer than the lock of a leader that is no longer one lasts.
 LOCK_SECONDS: Final = 15
 IDLE_SECONDS: Final = 10
-# Without an answer to what was sent, a COMMIT included, the connection is given up.
+# Of a machine that is gone, packets are answered by nobody.
 SILENCE_SECONDS: Final = 15
+# What a whole transaction may take, or else the connection is cut, at our end: a COMMIT heeds no
+# timeout of the server's, and waits for a replica, or behind a proxy, as long as that is away.
+ANSWER_SECONDS: Final = 40.0
+# A new schema for a large database has its time, and only this end.
+MIGRATE_SECONDS: Final = 3600.0
 # Of the lock that a process holds while it works: "kubekuma", as a number.
 LOCK_NUMBER: Final = int.from_bytes(b"kubekuma", "big")
 
@@ -93,7 +101,10 @@ class PostgresDatabase:
 
     def evict(self) -> None:
         """End the session that holds the lock. Raises StoreError."""
-        with _ours(), psycopg.connect(self._conninfo, autocommit=True) as connection:
+        with (
+            closing(self._connect(autocommit=True)) as connection,
+            _answered(connection, ANSWER_SECONDS),
+        ):
             connection.execute(_EVICT, (LOCK_NUMBER >> 32, LOCK_NUMBER & 0xFFFFFFFF))
 
     def open_reader(self) -> Session:
@@ -107,7 +118,8 @@ class PostgresDatabase:
         """Connect, and bring the schema up to date. Raises StoreError, SchemaTooNewError."""
         connection = self._connect()
         try:
-            with _ours(), connection.transaction():
+            with _answered(connection, MIGRATE_SECONDS), connection.transaction():
+                connection.execute("SET LOCAL statement_timeout = 0")
                 migrate_postgresql(_Translating(connection))
         except BaseException:
             connection.close()
@@ -123,8 +135,12 @@ class _SessionLock:
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection
 
+    @property
+    def held(self) -> bool:
+        return _is_there(self._connection)
+
     def take(self) -> bool:
-        with _ours():
+        with _answered(self._connection, ANSWER_SECONDS):
             asked = "SELECT pg_try_advisory_lock(%s)"
             (taken,) = self._connection.execute(asked, (LOCK_NUMBER,)).fetchone() or (False,)
             return bool(taken)
@@ -137,29 +153,32 @@ class _SessionLock:
 class _PostgresSession:
     def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection
-        self.usable = True
+
+    @property
+    def usable(self) -> bool:
+        return _is_there(self._connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with self._failing(), _ours(), self._connection.transaction(force_rollback=True):
+        with self._used(), self._connection.transaction(force_rollback=True):
             yield _Translating(self._connection)
 
     @contextmanager
     def writing(self, *, durable: bool) -> Iterator[Connection]:
-        with self._failing(), _ours(), self._connection.transaction():
+        with self._used(), self._connection.transaction():
             if not durable:
                 self._connection.execute("SET LOCAL synchronous_commit = off")
             yield _Translating(self._connection)
 
     def close(self) -> None:
-        self.usable = False
         with suppress(psycopg.Error):
             self._connection.close()
 
     @contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _used(self) -> Iterator[None]:
         try:
-            yield
+            with _answered(self._connection, ANSWER_SECONDS):
+                yield
         except BaseException:
             self.close()
             raise
@@ -208,6 +227,43 @@ def _options(given: str) -> str:
     }
     ours = " ".join(f"-c {name}={value}" for name, value in bounds.items())
     return f"{ours} {given}".strip()
+
+
+def _is_there(connection: "psycopg.Connection[Any]") -> bool:
+    """Whether the server has not ended ``connection``, as far as was heard of it; asks nobody."""
+    try:
+        # The first may read its farewell, the second that nothing follows.
+        connection.pgconn.consume_input()
+        connection.pgconn.consume_input()
+    except psycopg.Error:
+        return False
+    return True
+
+
+@contextmanager
+def _answered(connection: "psycopg.Connection[Any]", seconds: float) -> Iterator[None]:
+    """Cut ``connection`` if what is done with it takes longer than ``seconds``."""
+    late = Event()
+    # A descriptor of our own: that of a connection which fails may be another's a moment later.
+    with _ours(), socket.socket(fileno=os.dup(connection.fileno())) as plug:
+
+        def cut() -> None:
+            late.set()
+            with suppress(OSError):
+                plug.shutdown(socket.SHUT_RDWR)
+
+        timer = Timer(seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except psycopg.Error as error:
+            if late.is_set():
+                raise StoreError(f"PostgreSQL gave no answer for {seconds:g} s") from error
+            raise
+        finally:
+            timer.cancel()
+            timer.join()
 
 
 @contextmanager

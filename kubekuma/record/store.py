@@ -1,13 +1,20 @@
 """The history store: one writer and a few readers, each in threads of their own."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import trio
 
-from kubekuma.record.database import Connection, Database, Lock, Session
+from kubekuma.record.database import (
+    Connection,
+    Database,
+    Lock,
+    Session,
+    StoreError,
+    StoreInUseError,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,10 +64,7 @@ class Readers:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        try:
-            session = self._idle.get_nowait()
-        except Empty:
-            session = self._database.open_reader()
+        session = self._usable()
         try:
             yield session
         except BaseException:
@@ -68,6 +72,13 @@ class Readers:
             session.close()
             raise
         self._idle.put(session)
+
+    def _usable(self) -> Session:
+        with suppress(Empty):
+            while not (session := self._idle.get_nowait()).usable:
+                session.close()
+            return session
+        return self._database.open_reader()
 
 
 class Store:
@@ -114,8 +125,7 @@ class Store:
 
     async def _in_transaction(self, change: Callable[[Connection], T], *, durable: bool) -> T:
         def run() -> T:
-            if not self._writer.usable:
-                self._writer = self._database.open_writer()
+            self._reconnect()
             with self._writer.writing(durable=durable) as connection:
                 self._guard(connection)
                 changed = change(connection)
@@ -124,6 +134,18 @@ class Store:
                 return changed
 
         return await trio.to_thread.run_sync(run, limiter=self._writing)
+
+    def _reconnect(self) -> None:
+        """Have again what the database has let go of."""
+        if not self._writer.usable:
+            self._writer.close()
+            self._writer = self._database.open_writer()
+        if not self._lock.held:
+            self._lock.release()
+            # Whoever has it is another, or we ourselves, of whose end the server has not heard.
+            # The guard knows: by the epoch.
+            with suppress(StoreError, StoreInUseError):
+                self._lock = self._database.lock()
 
     async def read(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``query(connection, ...)`` on one state of the database."""

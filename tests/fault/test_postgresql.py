@@ -1,6 +1,7 @@
 """History in PostgreSQL: whatever becomes of the server and of the way to it, it is there once."""
 
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,17 @@ import psycopg
 import pytest
 import trio
 from build import WEB, checked, monitor
+from structlog.testing import capture_logs
 from support.postgresql import Postgres, postgres, running_postgres
 from support.proxy import LOST, Proxy
 
 from kubekuma.model.result import Reason
-from kubekuma.record.database import Database, StoreError
+from kubekuma.record.database import Database, StoreError, StoreInUseError
 from kubekuma.record.leadership import begin_reign, reigns
 from kubekuma.record.ledger import Ledger
+from kubekuma.record.migrate import Migration
 from kubekuma.record.postgresql import PostgresDatabase
-from kubekuma.record.store import Readers, Store
+from kubekuma.record.store import READERS, Readers, Store
 from kubekuma.record.writer import StoreHealth, Writer
 
 __all__ = ["postgres"]
@@ -52,10 +55,33 @@ def beats(ledger: Ledger, *seconds: int) -> list[Any]:
     ]
 
 
+@asynccontextmanager
+async def opened_again(database: PostgresDatabase) -> AsyncIterator[Store]:
+    """Open it as soon as the session that had the lock before is over."""
+    store = await trio.to_thread.run_sync(Store, database, await until_locked(database))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def end_sessions(server: Postgres, name: str) -> None:
+    """End every session in a database, and wait until it is over."""
+    server.run(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        name,
+    )
+
+
 async def until(holds: Any, seconds: float = 30) -> None:
     with trio.fail_after(seconds):
         while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
             await trio.sleep(0.02)
+
+
+def errors(logs: Iterable[Mapping[str, Any]]) -> list[Any]:
+    return [each["error"] for each in logs if each["log_level"] == "error"]
 
 
 def stored(server: Postgres, name: str) -> list[int]:
@@ -63,10 +89,8 @@ def stored(server: Postgres, name: str) -> list[int]:
     return [int(str(each)) for (each,) in found]
 
 
-async def test_what_came_while_the_server_was_away_is_written_when_it_is_back(
-    tmp_path: Path,
-) -> None:
-    with running_postgres(tmp_path) as server:
+async def test_what_came_while_the_server_was_away_is_written_when_it_is_back() -> None:
+    with running_postgres() as server:
         name, ledger = server.fresh(), Ledger({}, {})
         async with (
             opened(PostgresDatabase(server.url(name))) as store,
@@ -108,43 +132,146 @@ async def test_a_backend_that_is_ended_within_a_transaction_leaves_nothing_of_it
 
 
 async def test_a_commit_whose_answer_is_lost_is_given_up_and_what_it_wrote_is_there_once(
-    postgres: Postgres, nursery: trio.Nursery
+    postgres: Postgres, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit has happened: the server has it, and we do not know."""
+    monkeypatch.setattr("kubekuma.record.postgresql.ANSWER_SECONDS", 3.0)
     proxy: Proxy = await nursery.start(Proxy(postgres.port).listen)
     name, ledger = postgres.fresh(), Ledger({}, {})
     database = PostgresDatabase(postgres.url(name, proxy.listens_on))
-    async with opened(database) as store, writing(store) as (writer, health):
-        for each in beats(ledger, 0):
-            writer.add(each)
-        await until(lambda: health.commits and not health.waiting)
-        asked = 0
+    asked: list[str] = []
 
-        def cut(_: Any) -> None:
-            # Asked at the begin and right before the commit, which is the last that gets through.
-            nonlocal asked
-            asked += 1
-            if asked == 2:
-                proxy.back = LOST
+    def cut(db: Any) -> None:
+        # Asked at the begin and right before the commit, which is the last that gets through.
+        asked.extend(db.execute("SELECT CAST(pg_current_xact_id() AS TEXT)").fetchone())
+        if len(asked) == 2:
+            proxy.back = LOST
 
-        store.guard(cut)
-        for each in beats(ledger, 60, 120):
-            writer.add(each)
-        await until(lambda: len(stored(postgres, name)) == 3)
-        assert health.waiting == 2
-        # Nothing more comes from there; whoever breaks it at last is the network.
-        proxy.back = 0.0
-        await proxy.reset()
-        await until(lambda: not health.waiting)
-        assert health.errors >= 1
-    assert stored(postgres, name) == sorted(set(stored(postgres, name)))
-    assert len(stored(postgres, name)) == 3
+    with capture_logs() as logs:
+        async with opened(database) as store, writing(store) as (writer, health):
+            for each in beats(ledger, 0):
+                writer.add(each)
+            await until(lambda: health.commits and not health.waiting)
+            store.guard(cut)
+            for each in beats(ledger, 60, 120):
+                writer.add(each)
+            await until(lambda: health.error)
+            # What is cut stays cut, and takes what is sent: nobody but we would ever break it.
+            proxy.back = 0.0
+            await until(lambda: not health.waiting)
+    assert "PostgreSQL gave no answer for 3 s" in errors(logs)
+    doubtful = asked[1]
+    assert postgres.run(f"SELECT pg_xact_status('{doubtful}')", name) == [("committed",)]
+    assert asked[2] != doubtful
+    assert len(stored(postgres, name)) == len(set(stored(postgres, name))) == 3
     spans = postgres.run("SELECT series, start FROM spans", name)
     assert len(spans) == len(set(spans))
 
 
-async def test_a_server_without_a_place_for_us_is_worth_another_try(tmp_path: Path) -> None:
-    with running_postgres(tmp_path) as server:
+async def test_a_commit_that_waits_for_a_replica_which_is_away_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No timeout of the server's ends it, and the server is there and well."""
+    monkeypatch.setattr("kubekuma.record.postgresql.ANSWER_SECONDS", 1.0)
+    with running_postgres() as server, capture_logs() as logs:
+        name, ledger = server.fresh(), Ledger({}, {})
+        url = f"{server.url(name)}?options=-c%20lock_timeout%3D500ms"
+        async with (
+            opened(PostgresDatabase(url)) as store,
+            writing(store) as (writer, health),
+        ):
+            server.run("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+            server.run("SELECT pg_reload_conf()")
+            for each in beats(ledger, 0, 60):
+                writer.add(each)
+            await until(lambda: health.error)
+            server.run("ALTER SYSTEM RESET synchronous_standby_names")
+            server.run("SELECT pg_reload_conf()")
+            await until(lambda: not health.waiting)
+        assert "PostgreSQL gave no answer for 1 s" in errors(logs)
+        assert len(stored(server, name)) == 2
+
+
+async def test_what_is_ended_between_two_transactions_costs_no_error(postgres: Postgres) -> None:
+    """Not of the writer, and not of any of the readers that are idle."""
+    name = postgres.fresh()
+    async with opened(PostgresDatabase(postgres.url(name))) as store:
+        together = threading.Barrier(READERS)
+        async with trio.open_nursery() as nursery:
+            for _ in range(READERS):
+                nursery.start_soon(store.read, lambda _: together.wait(10))
+        end_sessions(postgres, name)
+        assert await store.read(lambda db: db.execute("SELECT 1").fetchone()) == (1,)
+        await store.write(lambda db: db.execute("INSERT INTO monitor_state VALUES (1, 'up', '{}')"))
+
+
+async def test_a_lock_that_went_with_its_session_is_taken_again_by_the_next_write(
+    postgres: Postgres,
+) -> None:
+    name = postgres.fresh()
+    database = PostgresDatabase(postgres.url(name))
+    async with opened(database) as store:
+        end_sessions(postgres, name)
+        await trio.to_thread.run_sync(lambda: database.lock().release())
+        await store.write(lambda _: None)
+        with pytest.raises(StoreInUseError):
+            await trio.to_thread.run_sync(database.lock)
+
+
+async def test_whoever_has_the_lock_meanwhile_does_not_hinder_the_newest_epoch(
+    postgres: Postgres,
+) -> None:
+    """It may be our own session, of whose end the server has not heard."""
+    name = postgres.fresh()
+    database = PostgresDatabase(postgres.url(name))
+    async with opened(database) as store:
+        end_sessions(postgres, name)
+        other = await trio.to_thread.run_sync(database.lock)
+        await store.write(lambda db: db.execute("INSERT INTO monitor_state VALUES (1, 'up', '{}')"))
+        other.release()
+
+
+async def test_what_others_have_locked_is_worth_another_try(postgres: Postgres) -> None:
+    name = postgres.fresh()
+    url = f"{postgres.url(name)}?options=-c%20lock_timeout%3D100ms"
+    put = "INSERT INTO monitor_state VALUES (1, 'up', '{}')"
+    async with opened(PostgresDatabase(url)) as store:
+        with psycopg.connect(postgres.url(name)) as other:
+            other.execute("LOCK TABLE monitor_state")
+            with pytest.raises(StoreError, match="lock timeout"):
+                await store.write(lambda db: db.execute(put))
+        await store.write(lambda db: db.execute(put))
+        assert postgres.run("SELECT series FROM monitor_state", name) == [(1,)]
+
+
+async def test_those_who_start_together_make_one_schema(postgres: Postgres) -> None:
+    database = postgres.database()
+
+    async def open_writer() -> None:
+        session = await trio.to_thread.run_sync(database.open_writer)
+        session.close()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(open_writer)
+
+
+async def test_the_schema_of_a_large_database_may_take_its_time(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would be begun, and ended, again and again."""
+    monkeypatch.setattr("kubekuma.record.postgresql.ANSWER_SECONDS", 0.3)
+    slow = [Migration(1, "slow", "SELECT pg_sleep(0.5)")]
+    monkeypatch.setattr("kubekuma.record.migrate.migrations", lambda: slow)
+    name = postgres.fresh()
+    url = f"{postgres.url(name)}?options=-c%20statement_timeout%3D100ms"
+    session = await trio.to_thread.run_sync(PostgresDatabase(url).open_writer)
+    with pytest.raises(StoreError, match="statement timeout"), session.reading() as db:
+        db.execute("SELECT pg_sleep(0.2)")
+
+
+async def test_a_server_without_a_place_for_us_is_worth_another_try() -> None:
+    with running_postgres() as server:
         database = server.database()
         held = [psycopg.connect(server.url("postgres")) for _ in range(30)]
         with pytest.raises(StoreError, match="too many clients"):
@@ -234,6 +361,38 @@ async def until_locked(database: PostgresDatabase) -> Any:
 
     await until(taken)
     return found[0]
+
+
+async def test_a_password_comes_as_libpq_has_it_and_is_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a user that owns this database, and nothing else."""
+    with running_postgres() as server:
+        name = server.fresh()
+        server.run("CREATE ROLE kuma LOGIN PASSWORD 's3cret'")
+        server.run(f"ALTER DATABASE {name} OWNER TO kuma")
+        rules = server.folder / "data" / "pg_hba.conf"
+        rules.write_text(f"host all kuma all scram-sha-256\n{rules.read_text()}")
+        server.run("SELECT pg_reload_conf()")
+        place = f"127.0.0.1:{server.port}/{name}"
+        with pytest.raises(StoreError, match="password") as refused:
+            await trio.to_thread.run_sync(Store, PostgresDatabase(f"postgresql://kuma@{place}"))
+        async with opened(PostgresDatabase(f"postgres://kuma:s3cret@{place}")):
+            pass
+        monkeypatch.setenv("PGPASSWORD", "wr0ng")
+        with pytest.raises(StoreError, match="authentication failed") as wrong:
+            await trio.to_thread.run_sync(Store, PostgresDatabase(f"postgresql://kuma@{place}"))
+        assert not any(word in f"{refused.value} {wrong.value}" for word in ("s3cret", "wr0ng"))
+        monkeypatch.setenv("PGPASSWORD", "s3cret")
+        async with opened_again(PostgresDatabase(f"postgresql://kuma@{place}")):
+            pass
+        monkeypatch.delenv("PGPASSWORD")
+        file = tmp_path / "pgpass"
+        file.write_text("*:*:*:kuma:s3cret\n")
+        file.chmod(0o600)
+        monkeypatch.setenv("PGPASSFILE", str(file))
+        async with opened_again(PostgresDatabase(f"postgresql://kuma@{place}")):
+            pass
 
 
 @pytest.mark.parametrize(

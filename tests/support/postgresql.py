@@ -5,12 +5,13 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import attrs
 import psycopg
 import pytest
-from support.daemons import free_ports, installed, let_others_in
+from support.daemons import free_ports, installed
 
 from kubekuma.record.postgresql import PostgresDatabase
 
@@ -60,24 +61,31 @@ def as_user() -> Sequence[str | Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """A server for all the tests of a process."""
-    with running_postgres(tmp_path_factory.mktemp("postgresql")) as server:
+    with running_postgres() as server:
         yield server
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[Postgres]:
-    """Run a server with its files in ``folder``."""
+def running_postgres() -> Iterator[Postgres]:
+    """Run a server of one's own."""
+    # Not in pytest's folder, which every session that starts closes to others than its owner.
+    with (
+        TemporaryDirectory(prefix="kubekuma-postgresql-") as folder,
+        _running(Path(folder)) as server,
+    ):
+        yield server
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[Postgres]:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     bin_ = found[-1] if found else Path("/usr/lib/postgresql")
     initdb = installed(str(bin_ / "initdb"), "postgresql")
     (port,) = free_ports(1)
-    let_others_in(folder)
+    shutil.chown(folder, USER)
     data = folder / "data"
-    for each in (folder, data):
-        each.mkdir(exist_ok=True)
-        shutil.chown(each, USER)
     command = [*as_user(), initdb, "-A", "trust", "-D", data]
     subprocess.run(command, check=True, capture_output=True, cwd="/")
     settings = {

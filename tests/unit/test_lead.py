@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from fakes.lease_store import LeaseStore
@@ -15,6 +16,7 @@ from kubekuma.lead import Throne, ails, lease_key, new_identity, standby_reason
 from kubekuma.record.database import Connection
 from kubekuma.record.leadership import place_of
 from kubekuma.record.lock import DatabaseLock
+from kubekuma.record.postgresql import PostgresDatabase
 from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.record.store import Readers, Store
 
@@ -126,6 +128,18 @@ async def test_a_broken_database_waits_for_no_other(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     path.write_bytes(b"this is no database at all" * 1000)
     assert await throne(path).gather(Missing()) == Facts(history=None, clean=False)
+
+
+async def test_of_a_database_that_cannot_be_reached_nothing_is_known() -> None:
+    """Which is not the same as that it is empty: a start would hurry, and history begin anew."""
+    nowhere = PostgresDatabase("postgresql://127.0.0.1:1/k")
+    it = attrs.evolve(
+        throne(Path("unused")),
+        database=nowhere,
+        readers=Readers(nowhere),
+    )
+    for answer in (Missing(), Found(lease("a_1", "history-1"))):
+        assert await it.gather(answer) == Facts(history="", clean=False)
 
 
 async def test_who_may_begin_alone_has_the_database(tmp_path: Path) -> None:

@@ -101,6 +101,22 @@ def test_a_mistake_names_the_variable_and_what_would_be_right(
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://kuma:s3cret@host/db",
+        "postgresql://kuma:s3cret@host/db?nonsense=1",
+        "postgresql://kuma:%zzs3cret@host/db",
+        "postgresql:///db?password=s3cret&nonsense=1",
+        "PASSWORD=s3cret host=db",
+    ],
+)
+def test_a_mistake_in_the_databases_url_does_not_show_its_password(url: str) -> None:
+    with pytest.raises(Mistake, match=r"^DATABASE_URL is there, and may hold a pass") as made:
+        read(DATABASE_URL=url)
+    assert "s3cret" not in str(made.value)
+
+
+@pytest.mark.parametrize(
     ("flag", "name", "field", "wins", "loses"),
     [
         ("--data", "KUBEKUMA_DATA", "data", "a", "b"),
