@@ -11,9 +11,10 @@ access       whether it is allowed, by what is stored; rbac: how roles are read;
 routes       which verb a request means; about: version, discovery, openapi
 requests     what a request says (protobuf: of typed clients); views, table: how answers look
 watch        what there is, then what happens
+collector    deletes what has lost its owners; garbage: decides on it
 api          create, replace, patch, apply; deletion; listing: pages and selectors
-admission    decode strictly, prune, default, validate; metadata, rules (CEL), events, contents,
-             definitions
+admission    decode strictly, prune, default, validate; metadata, names, rules (CEL), functions,
+             events, contents, definitions
 apply        server-side apply; fields: who owns what; patches: the other kinds of patch
 objects      objects as resources show them, and as they are kept; catalog: what is served
 store        memory in front, one writer behind; feed: the past and its followers; database: SQLite

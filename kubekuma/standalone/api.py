@@ -170,11 +170,12 @@ class Api:
         key: Key,
         *,
         preconditions: Mapping[str, Any] | None = None,
+        policy: str = "",
         dry_run: bool = False,
     ) -> Deleted:
         """Remove the object; while anything holds it, only mark it."""
         return await delete(
-            self.objects, resource, key, preconditions=preconditions, dry_run=dry_run
+            self.objects, resource, key, preconditions=preconditions, policy=policy, dry_run=dry_run
         )
 
     # Steps of a write

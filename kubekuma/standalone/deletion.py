@@ -9,11 +9,13 @@ import trio
 
 from kubekuma.standalone.codec import encoded
 from kubekuma.standalone.errors import ApiError, forbidden
+from kubekuma.standalone.events import EVENTS
 from kubekuma.standalone.feed import Key
+from kubekuma.standalone.garbage import finalizers_on_delete
 from kubekuma.standalone.listing import Page, Selection, read_page
 from kubekuma.standalone.namespaces import PROTECTED, is_terminating, terminating
 from kubekuma.standalone.objects import Objects
-from kubekuma.standalone.resources import NAMESPACES, Resource
+from kubekuma.standalone.resources import NAMESPACES, Object, Resource
 from kubekuma.standalone.store import StoreError
 from kubekuma.standalone.writes import check_preconditions
 
@@ -38,26 +40,46 @@ async def delete(
     key: Key,
     *,
     preconditions: Mapping[str, Any] | None = None,
+    policy: str = "",
     dry_run: bool = False,
 ) -> Deleted:
-    """Remove the object; while anything holds it, only mark it."""
+    """Remove the object; while anything holds it, only mark it.
+
+    ``policy`` says what becomes of its dependents, which is not done here: a finalizer tells.
+    """
     value = objects.latest(resource, key)
     check_preconditions(resource, key.name, value, preconditions or {}, deleting=True)
     if resource.storage == NAMESPACES and key.name in PROTECTED:
         raise forbidden(resource, key.name, "this namespace may not be deleted")
-    is_held = objects.is_held(resource, key, value)
-    if dry_run or (is_held and is_terminating(value)):
-        data = encoded(value)
+    wanted = value if resource.storage == EVENTS else _with_policy(value, policy)
+    is_held = objects.is_held(resource, key, wanted)
+    if is_held and not is_terminating(wanted):
+        wanted = terminating(resource, wanted, objects.timestamp())
+    if dry_run or (is_held and wanted == value):
+        data = encoded(wanted)
     elif is_held:
-        marked = terminating(resource, value, objects.timestamp())
-        data = await objects.keep(resource, key, marked)
+        data = await objects.keep(resource, key, wanted)
     else:
         data = await objects.remove(resource, key, value)
     return Deleted(data=data, uid=value["metadata"]["uid"], gone=not is_held)
 
 
+def _with_policy(value: Object, policy: str) -> Object:
+    before = value["metadata"].get("finalizers") or []
+    finalizers = finalizers_on_delete(before, policy)
+    if finalizers == before:
+        return value
+    metadata = {name: part for name, part in value["metadata"].items() if name != "finalizers"}
+    return {**value, "metadata": {**metadata, **({"finalizers": finalizers} if finalizers else {})}}
+
+
 async def delete_all(
-    objects: Objects, resource: Resource, selection: Selection, *, dry_run: bool = False
+    objects: Objects,
+    resource: Resource,
+    selection: Selection,
+    *,
+    policy: str = "",
+    dry_run: bool = False,
 ) -> Page:
     """Remove every object that is selected; return them as they were."""
     page = await read_page(objects.store, resource, selection)
@@ -67,7 +89,7 @@ async def delete_all(
         try:
             # Somebody else may have been faster.
             if objects.store.latest(resource.storage, key) is not None:
-                await delete(objects, resource, key, dry_run=dry_run)
+                await delete(objects, resource, key, policy=policy, dry_run=dry_run)
         except StoreError as error:
             failed.append(error)
 
@@ -103,7 +125,8 @@ async def finish_deletions(
 
 async def _tidy(objects: Objects, resource: Resource, key: Key) -> None:
     for inner, namespace in objects.contents(resource, key):
-        await delete_all(objects, inner, Selection(namespace=namespace))
+        selection = Selection(namespace=namespace)
+        await delete_all(objects, inner, selection, policy="Background")
     live = objects.store.latest(resource.storage, key)
     if live is None:
         return

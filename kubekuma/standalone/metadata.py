@@ -10,39 +10,18 @@ from typing import Any, Final
 import re2
 
 from kubekuma.kit.structural import Problem
+from kubekuma.standalone.names import (
+    label_mistakes,
+    qualified_mistakes,
+    subdomain_mistakes,
+    value_mistakes,
+)
 from kubekuma.standalone.policy import RBAC
-from kubekuma.standalone.resources import Object, Resource
+from kubekuma.standalone.resources import NAMESPACES, Object, Resource
 
-_NAME_LIMIT: Final = 253
-_LABEL_LIMIT: Final = 63
 _ANNOTATIONS_LIMIT: Final = 256 * 1024
-
-_SUBDOMAIN: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-_DNS_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_QUALIFIED: Final = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_VALUE: Final = f"({_QUALIFIED})?"
 _SEGMENT: Final = re2.compile(r"[/%]")
-
-_SUBDOMAIN_RULE: Final = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
-    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-    f"for validation is '{_SUBDOMAIN}')"
-)
-_DNS_LABEL_RULE: Final = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
-    "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
-    f"for validation is '{_DNS_LABEL}')"
-)
-_QUALIFIED_RULE: Final = (
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
-    f"validation is '{_QUALIFIED}')"
-)
-_VALUE_RULE: Final = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
-    "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
-    f"or '12345', regex used for validation is '{_VALUE}')"
-)
+_OWN_FINALIZERS: Final = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
 
 
 def metadata_problems(
@@ -71,14 +50,6 @@ def finalizer_warnings(metadata: Object) -> tuple[str, ...]:
     )
 
 
-_OWN_FINALIZERS: Final = frozenset({"orphan", "foregroundDeletion", "kubernetes"})
-
-
-def label_value_problem(value: str) -> str | None:
-    """Say what is wrong with the value of a label; None if nothing is."""
-    return next(_value_mistakes(value), None)
-
-
 def _name_problems(resource: Resource, metadata: Object) -> Iterator[Problem]:
     for field in ("generateName", "name"):
         given = metadata.get(field) or ""
@@ -97,13 +68,8 @@ def _name_mistakes(resource: Resource, name: str) -> Iterator[str]:
         for character in dict.fromkeys(_SEGMENT.findall(name)):
             yield f"may not contain '{character}'"
         return
-    is_label = resource.storage == "namespaces"
-    limit = _LABEL_LIMIT if is_label else _NAME_LIMIT
-    pattern, rule = (_DNS_LABEL, _DNS_LABEL_RULE) if is_label else (_SUBDOMAIN, _SUBDOMAIN_RULE)
-    if len(name) > limit:
-        yield f"must be no more than {limit} {'bytes' if is_label else 'characters'}"
-    if not re2.fullmatch(pattern, name):
-        yield rule
+    is_label = resource.storage == NAMESPACES
+    yield from label_mistakes(name) if is_label else subdomain_mistakes(name)
 
 
 def _change_problems(metadata: Object, old: Object) -> Iterator[Problem]:
@@ -121,20 +87,13 @@ def _change_problems(metadata: Object, old: Object) -> Iterator[Problem]:
 def _label_problems(labels: Mapping[str, str]) -> Iterator[Problem]:
     for key, value in labels.items():
         yield from _qualified("metadata.labels", key)
-        for mistake in _value_mistakes(value):
+        for mistake in value_mistakes(value):
             yield _invalid("metadata.labels", value, mistake)
-
-
-def _value_mistakes(value: str) -> Iterator[str]:
-    if len(value) > _LABEL_LIMIT:
-        yield f"must be no more than {_LABEL_LIMIT} bytes"
-    if not re2.fullmatch(_VALUE, value):
-        yield _VALUE_RULE
 
 
 def _annotation_problems(annotations: Mapping[str, str]) -> Iterator[Problem]:
     for key in annotations:
-        for mistake in _qualified_mistakes(key.lower()):
+        for mistake in qualified_mistakes(key.lower()):
             yield _invalid("metadata.annotations", key, mistake)
     size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
     if size > _ANNOTATIONS_LIMIT:
@@ -167,29 +126,8 @@ def _in_order(owner: Object) -> Object:
 
 
 def _qualified(path: str, name: str) -> Iterator[Problem]:
-    for mistake in _qualified_mistakes(name):
+    for mistake in qualified_mistakes(name):
         yield _invalid(path, name, mistake)
-
-
-def _qualified_mistakes(name: str) -> Iterator[str]:
-    prefix, slash, last = name.rpartition("/")
-    if "/" in prefix:
-        yield (
-            "a valid label key "
-            f"{_QUALIFIED_RULE} with an optional DNS subdomain prefix and '/' (e.g. "
-            "'example.com/MyName')"
-        )
-        return
-    if slash and not prefix:
-        yield "prefix part must be non-empty"
-    elif slash and not re2.fullmatch(_SUBDOMAIN, prefix):
-        yield f"prefix part {_SUBDOMAIN_RULE}"
-    if not last:
-        yield "name part must be non-empty"
-    elif len(last) > _LABEL_LIMIT:
-        yield f"name part must be no more than {_LABEL_LIMIT} bytes"
-    if not re2.fullmatch(_QUALIFIED, last):
-        yield f"name part {_QUALIFIED_RULE}"
 
 
 def _invalid(path: str, value: Any, why: str) -> Problem:

@@ -197,8 +197,17 @@ def decoded_patch(request: Request, resource: Resource) -> tuple[Edit, tuple[str
     return lambda value: strategic_merge_patch(schema, value, patch), twice
 
 
-def delete_preconditions(request: Request) -> tuple[Mapping[str, Any], bool]:
-    """Read the DeleteOptions of ``request``: preconditions, and whether it is a dry run."""
+@attrs.frozen(kw_only=True)
+class DeleteOptions:
+    """How to delete. ``policy`` is for what depends on the object; empty if nobody said."""
+
+    preconditions: Mapping[str, Any]
+    policy: str
+    dry_run: bool
+
+
+def delete_options(request: Request) -> DeleteOptions:
+    """Read the DeleteOptions of ``request``."""
     options: Any = {}
     if request.body.strip():
         options, _ = decoded_body(request)
@@ -207,12 +216,28 @@ def delete_preconditions(request: Request) -> tuple[Mapping[str, Any], bool]:
     found = options.get("preconditions") or {}
     if not isinstance(found, dict):
         raise bad_request("preconditions must be an object")
+    dry_run = request.query.get("dryRun", "") == "All" or "All" in (options.get("dryRun") or ())
+    return DeleteOptions(
+        preconditions=found, policy=_propagation(request, options), dry_run=dry_run
+    )
+
+
+def _propagation(request: Request, options: Mapping[str, Any]) -> str:
     policy = options.get("propagationPolicy") or request.query.get("propagationPolicy", "")
     if policy not in {"", *_PROPAGATION}:
         problem = _unsupported("propagationPolicy", policy, *_PROPAGATION, "nil")
         raise invalid_options("DeleteOptions", problem)
-    dry_run = request.query.get("dryRun", "") == "All" or "All" in (options.get("dryRun") or ())
-    return found, dry_run
+    # What was before there were policies.
+    orphans = options.get("orphanDependents")
+    if orphans is None:
+        return str(policy)
+    if policy:
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        message = f'Invalid value: "{policy}": {why}'
+        raise invalid_options(
+            "DeleteOptions", Problem("propagationPolicy", message, "FieldValueInvalid")
+        )
+    return "Orphan" if orphans else "Background"
 
 
 def listed_revision(request: Request) -> tuple[int, str]:

@@ -27,7 +27,7 @@ from kubekuma.standalone.requests import (
     Request,
     decoded_body,
     decoded_patch,
-    delete_preconditions,
+    delete_options,
     listed_revision,
     parsed_path,
     selection,
@@ -200,9 +200,13 @@ class Routes:
         return _written(written)
 
     async def _delete(self, request: Request, place: Place) -> Answer:
-        preconditions, dry_run = delete_preconditions(request)
+        options = delete_options(request)
         deleted = await self._api.delete(
-            place.resource, _key(place), preconditions=preconditions, dry_run=dry_run
+            place.resource,
+            _key(place),
+            preconditions=options.preconditions,
+            policy=options.policy,
+            dry_run=options.dry_run,
         )
         if not deleted.gone or place.resource.storage == NAMESPACES:
             return Answer(body=deleted.data)
@@ -213,9 +217,13 @@ class Routes:
             raise no_such_verb(place.resource, "deletecollection")
         if place.resource.namespaced and not place.namespace:
             raise no_such_path()
-        _, dry_run = delete_preconditions(request)
+        options = delete_options(request)
         page = await delete_all(
-            self._api.objects, place.resource, selection(request, place), dry_run=dry_run
+            self._api.objects,
+            place.resource,
+            selection(request, place),
+            policy=options.policy,
+            dry_run=options.dry_run,
         )
         return Answer(body=Plain(objects=self._api.objects, resource=place.resource).page(page))
 

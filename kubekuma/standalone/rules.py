@@ -1,19 +1,26 @@
 """CEL rules of a schema (``x-kubernetes-validations``): compiled once, asked at every write."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 import cel
-import re2
 
 from kubekuma.kit.structural import Json, Problem, Schema
 from kubekuma.standalone.functions import FUNCTIONS
+from kubekuma.standalone.functions.texts import STRING
 
-# Names of fields that CEL reserves are written with underscores around them: self.__namespace__.
-_RESERVED: Final = re2.compile(
-    r"\b__(as|break|const|continue|else|for|function|if|import|let|loop|namespace|package|return"
-    r"|var|void|while)__\b"
+# Texts, which stay; names of fields that CEL reserves, which are written with underscores around
+# them (self.__namespace__); and the function ``string``, which is not the engine's own.
+_NAMES: Final = re.compile(
+    r"'{3}(?:\\.|[^\\])*?'{3}|\"{3}(?:\\.|[^\\])*?\"{3}"
+    r"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\""
+    r"|\b__(?P<reserved>as|break|const|continue|else|for|function|if|import|let|loop|namespace"
+    r"|package|return|var|void|while)__\b"
+    r"|(?<![\w.])(?P<string>string)(?=\s*\()",
+    re.DOTALL,
 )
 
 # What the engine raises when an expression does not fit the value: a missing field, a division
@@ -136,7 +143,11 @@ def _compiled(expression: str | None) -> cel.Program | None:
 
 
 def _program(expression: str) -> cel.Program:
-    return cel.compile(_RESERVED.sub(r"\1", expression))
+    return cel.compile(_NAMES.sub(_renamed, expression))
+
+
+def _renamed(match: re.Match[str]) -> str:
+    return STRING if match["string"] else match["reserved"] or match[0]
 
 
 def _judge(rules: Sequence[Rule], value: Json, old: Json, path: str) -> Iterator[Problem]:
@@ -188,7 +199,7 @@ def _shown(value: Json) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return f'"{value}"'
+            return json.dumps(value, ensure_ascii=False)
         case _:
             return str(value)
 

@@ -7,7 +7,7 @@ import attrs
 import re2
 
 from kubekuma.standalone.errors import bad_request
-from kubekuma.standalone.metadata import label_value_problem
+from kubekuma.standalone.names import value_mistakes
 from kubekuma.standalone.paths import dig
 from kubekuma.standalone.resources import Object, Resource
 
@@ -105,7 +105,7 @@ def _split(text: str) -> list[str]:
 
 
 def _check_value(key: str, value: str) -> None:
-    if mistake := label_value_problem(value):
+    if mistake := next(value_mistakes(value), None):
         why = f'values[0][{key}]: Invalid value: "{value}": {mistake}'
         raise bad_request(f"unable to parse requirement: {why}")
 

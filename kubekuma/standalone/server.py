@@ -19,6 +19,7 @@ from kubekuma.kit.server import serve_app
 from kubekuma.standalone.access import Access
 from kubekuma.standalone.api import Api, Options
 from kubekuma.standalone.catalog import Catalog
+from kubekuma.standalone.collector import collect_garbage
 from kubekuma.standalone.credentials import (
     Credentials,
     keep_credentials,
@@ -97,6 +98,7 @@ async def serve_embedded_api(
         await storage.start(store.run)
         await install(api, crds, (*_NAMESPACES, *namespaces), POLICY)
         await storage.start(finish_deletions, api.objects)
+        await storage.start(collect_garbage, api)
         if manifests is not None:
             await storage.start(partial(follow_manifests, manifests, api, report=report))
         context = server_context(credentials)

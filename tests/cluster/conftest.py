@@ -105,6 +105,19 @@ async def cluster(server: Server, tmp_path: Path) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
+async def both(servers: "Servers", tmp_path: Path) -> AsyncIterator[tuple[Cluster, Cluster]]:
+    """The embedded API and the real machinery."""
+    folders = [tmp_path / which for which in ("embedded", "real")]
+    for each in folders:
+        each.mkdir()
+    async with (
+        cluster_of(servers.get("embedded"), folders[0]) as embedded,
+        cluster_of(servers.get("real"), folders[1]) as real,
+    ):
+        yield embedded, real
+
+
+@pytest.fixture
 def kubectl(cluster: Cluster) -> Kubectl:
     """kubectl of one who may do everything, in the namespace of the test."""
     return cluster.kubectl

@@ -2,31 +2,16 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import httpx
 import pytest
-from support.clusters import Cluster, cluster_of
+from support.clusters import Cluster
 from support.clusters_differences import DIFFERENCES, WORDS
 from support.clusters_requests import STORIES, Step
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-async def both(servers: Any, tmp_path: Path) -> AsyncIterator[tuple[Cluster, Cluster]]:
-    """The embedded API and the real machinery."""
-    folders = [tmp_path / which for which in ("embedded", "real")]
-    for each in folders:
-        each.mkdir()
-    async with (
-        cluster_of(servers.get("embedded"), folders[0]) as embedded,
-        cluster_of(servers.get("real"), folders[1]) as real,
-    ):
-        yield embedded, real
 
 
 @attrs.frozen

@@ -37,7 +37,6 @@ DIFFERENCES: Final[Mapping[str, str]] = {
     "merge what is unknown": "the real machinery shows the whole object (422); ours says which"
     " field is unknown (400), as both do for whole objects",
     "status": "the real machinery leaves the prefix 'status' out of one of two paths",
-    "delete in the foreground": "what depends on it is deleted after it, never before",
     "forms of answers": "there is no other form than JSON",
     "a path outside of the API": "there is no index of all paths",
     "create where it will be": "the real machinery takes a POST to the path of one object",

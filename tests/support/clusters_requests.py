@@ -307,6 +307,41 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
         post(A),
         delete(body={"propagationPolicy": "Foreground"}),
     ),
+    "delete in the foreground, as it says itself": (
+        post(at(A, finalizers=["foregroundDeletion"])),
+        delete(),
+    ),
+    "delete and orphan": (post(A), delete(body={"propagationPolicy": "Orphan"})),
+    "delete and orphan, said in the path": (post(A), delete(query="?propagationPolicy=Orphan")),
+    "delete and orphan, as it was said before": (post(A), delete(body={"orphanDependents": True})),
+    "delete in the background what has other finalizers": (
+        post(at(A, finalizers=["foregroundDeletion", "example.org/hold"])),
+        delete(body={"propagationPolicy": "Background"}),
+        get(f"{WIDGETS}/a"),
+    ),
+    "delete and do not orphan": (post(A), delete(body={"orphanDependents": False})),
+    "delete in another way than it says": (
+        post(at(A, finalizers=["orphan", "example.org/hold"])),
+        delete(body={"propagationPolicy": "Foreground"}),
+    ),
+    "delete in two ways": (
+        post(A),
+        delete(body={"propagationPolicy": "Foreground", "orphanDependents": True}),
+    ),
+    "delete in the foreground, dry": (
+        post(A),
+        delete(body={"propagationPolicy": "Foreground", "dryRun": ["All"]}),
+        get(f"{WIDGETS}/a"),
+    ),
+    "delete what is held, dry": (
+        post(at(A, finalizers=["example.org/hold"])),
+        delete(query=DRY),
+        get(f"{WIDGETS}/a"),
+    ),
+    "delete many and orphan": (
+        post(A),
+        Step("DELETE", WIDGETS, {"propagationPolicy": "Orphan"}),
+    ),
     "delete many": (
         post(at(widget("a"), labels={"x": "1"})),
         post(widget("b")),

@@ -18,6 +18,7 @@ import trio
 
 from kubekuma.standalone.api import Api, Options
 from kubekuma.standalone.catalog import Catalog
+from kubekuma.standalone.collector import collect_garbage
 from kubekuma.standalone.database import open_database
 from kubekuma.standalone.deletion import finish_deletions
 from kubekuma.standalone.feed import Key
@@ -210,7 +211,11 @@ def decoded(data: bytes) -> dict[str, Any]:
 
 @asynccontextmanager
 async def running_api(
-    data: Path, crds: Sequence[Mapping[str, Any]] = (WIDGETS,), *, window: int = WINDOW
+    data: Path,
+    crds: Sequence[Mapping[str, Any]] = (WIDGETS,),
+    *,
+    window: int = WINDOW,
+    collects: bool = True,
 ) -> AsyncIterator[Api]:
     """The verbs on a store in the folder ``data``, without a server."""
     store = Store(open_database(data / "api.db"), window=window)
@@ -218,6 +223,8 @@ async def running_api(
     async with trio.open_nursery() as nursery:
         await nursery.start(store.run)
         await nursery.start(finish_deletions, api.objects)
+        if collects:
+            await nursery.start(collect_garbage, api)
         await install(api, crds, ("default", "kube-system"))
         try:
             yield api

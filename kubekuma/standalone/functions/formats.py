@@ -1,83 +1,94 @@
 """Formats by name: ``format.dns1123Label().validate(text)`` says what is wrong, if anything."""
 
-import base64
 import binascii
-import uuid
-from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from typing import Any, Final
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Any, Final, TypeAlias
 
 import re2
 from cel import OptionalValue
 
 from kubekuma.standalone.functions.opaque import Opaque, content, opaque
-from kubekuma.standalone.functions.urls import is_url
+from kubekuma.standalone.functions.urls import url_mistake
+from kubekuma.standalone.names import (
+    label_1035_mistakes,
+    label_mistakes,
+    qualified_mistakes,
+    subdomain_mistakes,
+    value_mistakes,
+)
 
 FORMAT: Final = "kubernetes.NamedFormat"
 
-_LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
-_LABEL_1035: Final = "[a-z]([-a-z0-9]*[a-z0-9])?"
-_NAME: Final = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+Mistakes: TypeAlias = Callable[[str], Iterable[str]]
+
+_UUID: Final = re2.compile("(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$")
+_DATE: Final = re2.compile("^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+_TIME: Final = re2.compile(
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?(z|[+-][0-9]{2}:[0-9]{2})$"
+)
 
 
-def _shape(pattern: str, most: int) -> Callable[[str], bool]:
-    compiled = re2.compile(f"^(?:{pattern})$")
-    return lambda text: len(text) <= most and compiled.match(text) is not None
-
-
-def _prefix(holds: Callable[[str], bool]) -> Callable[[str], bool]:
+def _prefix(mistakes: Mistakes) -> Mistakes:
     # What may be followed by more may end with a dash.
-    return lambda text: holds(f"{text[:-1]}a" if text.endswith("-") else text)
+    def masked(text: str) -> Iterable[str]:
+        return mistakes(f"{text[:-2]}a" if len(text) > 1 and text.endswith("-") else text)
+
+    return masked
 
 
-def _qualified_name(text: str) -> bool:
-    prefix, slash, name = text.rpartition("/")
-    return (not slash or _SUBDOMAINS(prefix)) and _NAMES(name)
+def _unless(holds: Callable[[str], bool], mistake: str) -> Mistakes:
+    return lambda text: () if holds(text) else (mistake,)
 
 
-def _parses(parse: Callable[[str], object], errors: type[Exception]) -> Callable[[str], bool]:
-    def holds(text: str) -> bool:
-        try:
-            parse(text)
-        except errors:
-            return False
-        return True
-
-    return holds
+def _uri_mistakes(text: str) -> Iterable[str]:
+    return () if (mistake := url_mistake(text)) is None else (mistake,)
 
 
-_LABELS: Final = _shape(_LABEL, 63)
-_SUBDOMAINS: Final = _shape(_SUBDOMAIN, 253)
-_LABELS_1035: Final = _shape(_LABEL_1035, 63)
-_NAMES: Final = _shape(_NAME, 63)
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return False
 
-_HOLDS: Final[Mapping[str, Callable[[str], bool]]] = {
-    "dns1123Label": _LABELS,
-    "dns1123Subdomain": _SUBDOMAINS,
-    "dns1035Label": _LABELS_1035,
-    "qualifiedName": _qualified_name,
-    "dns1123LabelPrefix": _prefix(_LABELS),
-    "dns1123SubdomainPrefix": _prefix(_SUBDOMAINS),
-    "dns1035LabelPrefix": _prefix(_LABELS_1035),
-    "labelValue": lambda text: not text or _NAMES(text),
-    "uri": is_url,
-    "uuid": _parses(uuid.UUID, ValueError),
-    "byte": _parses(lambda text: base64.b64decode(text, validate=True), binascii.Error),
-    "date": _parses(date.fromisoformat, ValueError),
-    "datetime": _parses(datetime.fromisoformat, ValueError),
+
+def _is_date(text: str) -> bool:
+    try:
+        return bool(_DATE.match(text) and date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _is_date_time(text: str) -> bool:
+    day, _, time = text.lower().partition("t")
+    return _is_date(day) and _TIME.match(time) is not None
+
+
+_MISTAKES: Final[Mapping[str, Mistakes]] = {
+    "dns1123Label": label_mistakes,
+    "dns1123Subdomain": subdomain_mistakes,
+    "dns1035Label": label_1035_mistakes,
+    "qualifiedName": qualified_mistakes,
+    "dns1123LabelPrefix": _prefix(label_mistakes),
+    "dns1123SubdomainPrefix": _prefix(subdomain_mistakes),
+    "dns1035LabelPrefix": _prefix(label_1035_mistakes),
+    "labelValue": value_mistakes,
+    "uri": _uri_mistakes,
+    "uuid": _unless(lambda text: _UUID.match(text) is not None, "does not match the UUID format"),
+    "byte": _unless(_is_base64, "invalid base64"),
+    "date": _unless(_is_date, "invalid date"),
+    "datetime": _unless(_is_date_time, "invalid datetime"),
 }
 
 
 def _named(name: str) -> OptionalValue:
-    return OptionalValue.of(opaque(FORMAT, name)) if name in _HOLDS else OptionalValue.none()
+    return OptionalValue.of(opaque(FORMAT, name)) if name in _MISTAKES else OptionalValue.none()
 
 
 def _validated(value: Any, text: str) -> OptionalValue:
-    name = content(FORMAT, value)
-    if _HOLDS[name](text):
-        return OptionalValue.none()
-    return OptionalValue.of([f"must be a valid {name}"])
+    found = [*_MISTAKES[content(FORMAT, value)](text)]
+    return OptionalValue.of(found) if found else OptionalValue.none()
 
 
 def _maker(name: str) -> Callable[[], Opaque]:
@@ -85,7 +96,7 @@ def _maker(name: str) -> Callable[[], Opaque]:
 
 
 FORMATS: Final[Mapping[str, Callable[..., Any]]] = {
-    **{f"format.{name}": _maker(name) for name in _HOLDS},
+    **{f"format.{name}": _maker(name) for name in _MISTAKES},
     "format.named": _named,
     "validate": _validated,
 }

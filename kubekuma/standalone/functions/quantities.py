@@ -20,6 +20,7 @@ QUANTITY: Final = "kubernetes.Quantity"
 _SHAPE: Final = re2.compile(
     r"^(?P<sign>[+-]?)(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?(?P<suffix>[eEinumkKMGTP]*[+-]?[0-9]*)$"
 )
+_DOCUMENTED: Final = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 _EXPONENT: Final = re2.compile(r"^[eE]([+-]?[0-9]+)$")
 _DECIMAL: Final = {
     "n": -9,
@@ -39,6 +40,8 @@ _LARGEST: Final = 2**63 - 1
 # Digits that surely fit into 64 bits, and those of them that are left to a binary suffix.
 _DIGITS: Final = 18
 _BINARY_DIGITS: Final = 15
+# Nobody shall have us write down all the digits of 1e999999999.
+_LARGEST_EXPONENT: Final = 4000
 
 
 @attrs.frozen(kw_only=True)
@@ -51,19 +54,15 @@ class _Quantity:
 def _parsed(text: str) -> _Quantity:
     match = _SHAPE.match(text)
     if match is None or not text:
-        raise ValueError("quantities must match the regular expression '" + _DOCUMENTED + "'")
+        raise ValueError(f"quantities must match the regular expression '{_DOCUMENTED}'")
+    # Digits may be missing altogether: "Ki" is nothing at all, and a quantity.
     whole, part = match["whole"].lstrip("0") or "0", match["part"] or ""
-    if not (match["whole"] + part) and not match["suffix"] and len(text) > 1:
-        raise ValueError("unable to parse numeric part of quantity")
     factor, places, is_small = _scaled(match["suffix"], whole, part)
-    number = Fraction(int((whole + part) or 0), 10 ** len(part)) * factor
+    number = Fraction(int(whole + part), 10 ** len(part)) * factor
     if not is_small:
         number = _rounded(number, is_binary=match["suffix"] in _BINARY)
     signed = -number if match["sign"] == "-" else number
     return _Quantity(number=signed, is_whole=is_small and places >= 0 and number <= _LARGEST)
-
-
-_DOCUMENTED: Final = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 
 
 def _scaled(suffix: str, whole: str, part: str) -> tuple[Fraction, int, bool]:
@@ -77,7 +76,7 @@ def _scaled(suffix: str, whole: str, part: str) -> tuple[Fraction, int, bool]:
         exponent = _DECIMAL[suffix]
     elif (match := _EXPONENT.match(suffix)) is not None:
         exponent = int(match[1])
-        if abs(exponent) >= 2**31:
+        if abs(exponent) > _LARGEST_EXPONENT:
             raise _bad_suffix()
     else:
         raise _bad_suffix()
@@ -143,6 +142,11 @@ def _integer(value: Any) -> int:
     return int(quantity.number)
 
 
+def _sign(value: Any) -> int:
+    number = _read(value).number
+    return (number > 0) - (number < 0)
+
+
 def _is_quantity(text: Any) -> bool:
     if not isinstance(text, str):
         raise no_such_overload()
@@ -162,6 +166,7 @@ def _from_text(text: Any) -> Opaque:
 QUANTITIES: Final[Mapping[str, Callable[..., Any]]] = {
     "quantity": _from_text,
     "isQuantity": _is_quantity,
+    "sign": _sign,
     "isInteger": lambda value: _read(value).is_whole,
     "asInteger": _integer,
     "asApproximateFloat": lambda value: float(_read(value).number),

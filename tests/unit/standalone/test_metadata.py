@@ -76,8 +76,9 @@ def test_what_is_not(metadata: dict[str, Any], expected: str) -> None:
 
 
 def test_names_of_namespaces_and_roles_have_rules_of_their_own() -> None:
-    assert "RFC 1123 label" in problems({"name": "a.b"}, resource=NAMESPACES)[0]
-    assert "63 bytes" in problems({"name": "x" * 64}, resource=NAMESPACES)[0]
+    assert "must not contain dots" in problems({"name": "a.b"}, resource=NAMESPACES)[0]
+    assert "RFC 1123 label" in problems({"name": "a_b"}, resource=NAMESPACES)[0]
+    assert "63 characters" in problems({"name": "x" * 64}, resource=NAMESPACES)[0]
     assert problems({"name": "system:basic-user"}, resource=ROLES) == []
     assert problems({"name": "a/b"}, resource=ROLES) == [
         "metadata.name: Invalid value: \"a/b\": may not contain '/'"
