@@ -101,6 +101,7 @@ class Throne:
                 if str(error) != self.leadership.why:
                     _log.warning("waiting for the database", error=str(error))
                 self.leadership.why = str(error)
+                await self._evict(before)
                 with trio.move_on_after(OPEN_EVERY_SECONDS):
                     await stop.wait()
         return None
@@ -206,7 +207,7 @@ class Throne:
         return self._lock is not None
 
     async def _evict(self, before: Lease | None) -> None:
-        """Have the former holder of our Lease lose the lock, if it is that who has it."""
+        """Have the former holder of our Lease lose the database, if it is that who has it."""
         with suppress(StoreError):
             reign = await self._last()
             if before is not None and reign is not None and before.holder == reign.holder:

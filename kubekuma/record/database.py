@@ -102,7 +102,7 @@ class Database(Protocol):
         """Take the lock, at once. Raises StoreInUseError, StoreError, OSError."""
 
     def evict(self) -> None:
-        """Have whoever holds the lock lose it, where that can be done. Raises StoreError.
+        """Have whoever holds the lock, or hinders a new reign, lose it. Raises StoreError.
 
         For whoever has taken its place, as the Lease says: it may be stopped, or its machine gone.
         """

@@ -37,10 +37,16 @@ MIGRATE_SECONDS: Final = 3600.0
 # Of the lock that a process holds while it works: "kubekuma", as a number.
 LOCK_NUMBER: Final = int.from_bytes(b"kubekuma", "big")
 
+# Of a leader: the session with its lock, and the one whose transaction keeps the row of the epoch.
+# The server ends neither by itself while it waits for the rest of a batch.
 _EVICT: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s
+    WHERE granted AND pid <> pg_backend_pid()
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (
+        locktype = 'advisory' AND classid = %s AND objid = %s
+        OR relation = to_regclass('leadership') AND mode IN ('RowShareLock', 'RowExclusiveLock')
+    )
 """
 
 _PARAMETER: Final = re.compile(r"\?|:([a-z_]+)|%")
@@ -100,7 +106,7 @@ class PostgresDatabase:
         return lock
 
     def evict(self) -> None:
-        """End the session that holds the lock. Raises StoreError."""
+        """End the sessions that hold the lock, or keep the row. Raises StoreError."""
         with (
             closing(self._connect(autocommit=True)) as connection,
             _answered(connection, ANSWER_SECONDS),

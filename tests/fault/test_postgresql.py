@@ -1,5 +1,6 @@
 """History in PostgreSQL: whatever becomes of the server and of the way to it, it is there once."""
 
+import signal
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ import trio
 from build import WEB, checked, monitor
 from structlog.testing import capture_logs
 from support.postgresql import Postgres, postgres, running_postgres
+from support.programs import python
 from support.proxy import LOST, Proxy
 
 from kubekuma.model.result import Reason
@@ -338,6 +340,51 @@ async def test_a_new_leader_waits_for_the_transaction_of_the_last_and_then_it_is
 
 def _stop() -> None:
     raise RuntimeError
+
+
+STOPS_WITHIN_A_BATCH = """
+import sys
+from kubekuma.record.leadership import begin_reign, reigns
+from kubekuma.record.postgresql import PostgresDatabase
+database = PostgresDatabase(sys.argv[1])
+lock, session = database.lock(), database.open_writer()
+with session.writing(durable=True) as db:
+    begin_reign(db, "a_1", 0, "", "name")
+print("leads", flush=True)
+with session.writing(durable=True) as db:
+    assert reigns(db, 1)
+    rows = [(number,) for number in range(500)]
+    db.executemany("INSERT INTO monitor_state VALUES (?, 'up', '{}')", rows)
+"""
+
+
+async def test_whoever_stands_still_within_a_batch_does_not_keep_the_row_either(
+    postgres: Postgres,
+) -> None:
+    """No timeout of an idle transaction begins while the server waits for the rest of a batch."""
+    name = postgres.fresh()
+    database = PostgresDatabase(postgres.url(name))
+    (await trio.to_thread.run_sync(database.open_writer)).close()
+    with psycopg.connect(postgres.url(name)) as other:
+        other.execute("LOCK TABLE monitor_state")
+        async with python(STOPS_WITHIN_A_BATCH, postgres.url(name)) as stopped:
+            waits = (
+                "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database()"
+            )
+            await until(lambda: postgres.run(waits, name))
+            stopped.send_signal(signal.SIGSTOP)
+            other.rollback()
+            with pytest.raises(StoreInUseError):
+                await trio.to_thread.run_sync(database.lock)
+            await trio.to_thread.run_sync(database.evict)
+            lock = await until_locked(database)
+            store = await trio.to_thread.run_sync(Store, database, lock)
+            with trio.fail_after(5):
+                reign = await store.write(begin_reign, "b_1", 0, "", "name")
+            assert (reign.epoch, reign.holder) == (2, "b_1")
+            store.close()
+    assert postgres.run("SELECT COUNT(*) FROM monitor_state", name) == [(0,)]
 
 
 async def test_whoever_holds_the_lock_can_be_evicted(postgres: Postgres) -> None:
