@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 from fakes.targets import check_context, reset, stall, start_target
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.checkers import DATAGRAMS, LONG_SECONDS, OTHERS, STREAMS
 
@@ -145,7 +145,7 @@ async def test_a_byte_a_second_does_not_outlast_its_deadline(
 
 @each_checker
 def test_whatever_it_is_told_is_no_bug_of_ours(make: Callable[[int], Monitor]) -> None:
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=25)
     @given(st.lists(st.binary(max_size=200) | st.sampled_from(WORDS), max_size=6))
     def holds(chunks: list[bytes]) -> None:
         result = trio.run(told, make, chunks)

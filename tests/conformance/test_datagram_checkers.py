@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 from fakes.targets import check_context
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.checkers import DATAGRAMS, LONG_SECONDS
 
@@ -109,7 +109,7 @@ async def test_it_closes_its_socket_when_cancelled(
 
 @each_checker
 def test_whatever_it_is_told_is_no_bug_of_ours(make: Callable[[int], Monitor]) -> None:
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=25)
     @given(st.lists(st.binary(max_size=120) | st.sampled_from(WORDS), max_size=4))
     def holds(says: list[bytes]) -> None:
         clock = trio.testing.MockClock(autojump_threshold=0.002)

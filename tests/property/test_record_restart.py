@@ -101,7 +101,7 @@ async def kept(path: Path, recorded: Sequence[Recorded]) -> Ledger:
     return Ledger(states, uids)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shapes, events, st.integers(0, 25))
 def test_a_restart_changes_no_judgement(
     shape: tuple[int, int, int], events: list[tuple[int, Deed]], ends_after: int

@@ -50,7 +50,7 @@ moments = st.integers(0, 4 * 365 * 24 * 60).map(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(rules(), moments)
 def test_occurrences_are_those_of_dateutil(text: str, first: datetime) -> None:
     oracle = list(islice(rrulestr(text, dtstart=first), MOST))

@@ -120,7 +120,7 @@ deeds = st.one_of(
 histories = st.lists(st.tuples(st.sampled_from([0.0, 0.5, 3.0, 50.0, 400.0]), deeds), max_size=25)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 3), histories, st.floats(0, 1, exclude_max=True), st.booleans())
 def test_at_rest_the_cache_is_as_the_server_and_every_change_was_announced(
     many: int, history: list[tuple[float, Deed]], chance: float, streams: bool

@@ -41,7 +41,7 @@ def test_there_are_rules_to_compare() -> None:
 
 
 @pytest.mark.parametrize("cls", RULED, ids=lambda cls: cls.__name__)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_cel_and_python_agree(cls: type, data: st.DataObject) -> None:
     schema = own_part(cls)

@@ -80,7 +80,7 @@ async def play(path: Path, steps: list[Operation]) -> None:
                 return
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(operations)
 def test_the_store_equals_a_dictionary_with_a_history(steps: list[Operation]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -51,7 +51,7 @@ def test_samples_and_their_like_with_a_fault(number: int) -> None:
         agrees(document, document["kind"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_whatever_is_put_in_the_place_of_a_part(data: st.DataObject) -> None:
     document = copy.deepcopy(data.draw(st.sampled_from(DOCUMENTS)))

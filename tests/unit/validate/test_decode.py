@@ -19,7 +19,7 @@ parts = [(kind, cls) for kind in KINDS for cls in (kind.spec, kind.status)]
 
 
 @pytest.mark.parametrize(("kind", "cls"), parts, ids=lambda each: getattr(each, "__name__", ""))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_what_is_decoded_encodes_to_the_same(kind: Kind, cls: type, data: st.DataObject) -> None:
     schema = structural(cls)
@@ -34,7 +34,7 @@ def test_what_is_decoded_encodes_to_the_same(kind: Kind, cls: type, data: st.Dat
 
 
 @pytest.mark.parametrize(("kind", "cls"), parts, ids=lambda each: getattr(each, "__name__", ""))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_a_default_is_what_absence_means(kind: Kind, cls: type, data: st.DataObject) -> None:
     schema = structural(cls)

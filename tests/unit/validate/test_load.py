@@ -101,7 +101,6 @@ documents = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(documents)
 def test_any_json_is_rejected_and_raises_nothing(raw: dict[str, Any]) -> None:
     meta_of(raw)
@@ -112,21 +111,20 @@ def test_any_json_is_rejected_and_raises_nothing(raw: dict[str, Any]) -> None:
     list(unknown_fields(SETTINGS, raw))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(spoilt(structural(MONITOR.spec)))
 def test_a_monitor_of_which_any_part_is_anything_raises_nothing(spec: Any) -> None:
     loaded = load_monitor({"metadata": {"name": "web"}, "spec": spec})
     assert isinstance(loaded, Monitor) or loaded.errors
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(spoilt(structural(SETTINGS.spec)))
 def test_settings_of_which_any_part_is_anything_raise_nothing(spec: Any) -> None:
     loaded = load_settings({"metadata": {"name": "kubekuma"}, "spec": spec})
     assert isinstance(loaded, Settings) or loaded.errors
 
 
-@settings(deadline=None)
 @given(spoilt(structural(MONITOR.status)))
 def test_a_status_of_which_any_part_is_anything_raises_nothing(status: Any) -> None:
     assert len(list(conditions_of({"status": status}))) < 99
