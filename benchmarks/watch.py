@@ -5,7 +5,8 @@
 The server is what the cluster suite tests against: k8s.io/apiextensions-apiserver over etcd, in a
 process of its own (it wants Go). Whoever is measured is a fresh process each time: KubeKuma's
 reflector and cache, asking for a streamed list or for pages, and beside them kr8s, which lists and
-validates nothing. Prints seconds until everything is there, CPU, and what memory has grown by.
+validates nothing. Prints seconds until everything is there, CPU, and what memory has grown by; then
+the same for a watch that has to tell of a change of each monitor at once.
 """
 
 import argparse
@@ -16,8 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from kubekuma.validate.load import load
 from kubekuma.watch.cache import Cache
 from kubekuma.watch.reflector import run_reflector
 from kubekuma.watch.service import KubeSource
+from kubekuma.watch.stream import events
 from kubekuma.watch.sync import Sync
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -46,16 +48,23 @@ from support.real_api import build_real_api
 
 ENDPOINT = Endpoint(OUR_ROOT, MONITOR.plural)
 HOW = ("streamed", "pages", "kr8s")
+CHANGES = "changes"
 
 
 def main() -> None:
     """Start the server and the objects, then measure each client in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--monitors", type=int, default=10_000)
-    parser.add_argument("--client", choices=HOW, help="for the processes that are measured")
+    parser.add_argument(
+        "--client", choices=(*HOW, CHANGES), help="for the processes that are measured"
+    )
+    parser.add_argument("--since", default="", help="the version that changes are counted from")
     options = parser.parse_args()
     if options.client == "kr8s":
         listed_by_kr8s(options.monitors)
+        return
+    if options.client == CHANGES:
+        trio.run(told, options.monitors, options.since)
         return
     if options.client:
         trio.run(followed, options.monitors, options.client)
@@ -66,10 +75,12 @@ def main() -> None:
         kubeconfig.write_text(json.dumps(config(server)))
         print(f"{options.monitors:,} monitors of the real API machinery")
         trio.run(fill, kubeconfig, options.monitors)
+        environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+        command = [sys.executable, __file__, "--monitors", str(options.monitors), "--client"]
         for client in HOW:
-            command = [sys.executable, __file__, "--monitors", str(options.monitors)]
-            environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-            subprocess.run([*command, "--client", client], env=environment, check=True)
+            subprocess.run([*command, client], env=environment, check=True)
+        since = trio.run(change, kubeconfig, options.monitors)
+        subprocess.run([*command, CHANGES, "--since", since], env=environment, check=True)
 
 
 def config(server: Any) -> Mapping[str, Any]:
@@ -88,27 +99,53 @@ async def fill(kubeconfig: Path, count: int) -> None:
     """Have the definition and the monitors there, sixteen at once."""
     from kubekuma.model.schema import crd  # noqa: PLC0415 - of no use to whoever is measured
 
+    async with await client_of(kubeconfig) as http:
+        definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        (await http.post(definitions, json=crd(MONITOR))).raise_for_status()
+        await until_served(http)
+        path = ENDPOINT.collection("default")
+        await for_each(count, lambda number: http.post(path, json=monitor(number)))
+
+
+async def change(kubeconfig: Path, count: int) -> str:
+    """Give each monitor another name, and return the version of before."""
+    async with await client_of(kubeconfig) as http:
+        path = ENDPOINT.collection("default")
+        listed = (await http.get(path, params={"limit": 1})).json()
+
+        def rename(number: int) -> Awaitable[httpx.Response]:
+            patch = {"spec": {"displayName": f"Renamed {number}"}}
+            headers = {"content-type": "application/merge-patch+json"}
+            where = f"{path}/site-{number}"
+            return http.patch(where, content=json.dumps(patch), headers=headers)
+
+        await for_each(count, rename)
+        return str(listed["metadata"]["resourceVersion"])
+
+
+async def client_of(kubeconfig: Path) -> httpx.AsyncClient:
+    """Somebody who may do everything."""
     credentials = await load_credentials(kubeconfig)
-    async with httpx.AsyncClient(
+    return httpx.AsyncClient(
         base_url=credentials.server,
         auth=credentials,
         verify=credentials.verify,
         trust_env=False,
         timeout=60,
-    ) as http:
-        definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        (await http.post(definitions, json=crd(MONITOR))).raise_for_status()
-        await until_served(http)
-        numbers = iter(range(count))
+    )
 
-        async def create() -> None:
-            for number in numbers:
-                path = ENDPOINT.collection("default")
-                (await http.post(path, json=monitor(number))).raise_for_status()
 
-        async with trio.open_nursery() as nursery:
-            for _ in range(16):
-                nursery.start_soon(create)
+async def for_each(count: int, request: Callable[[int], Awaitable[httpx.Response]]) -> None:
+    """Send a request for each monitor, sixteen at once."""
+    numbers = iter(range(count))
+
+    async def send() -> None:
+        for number in numbers:
+            (await request(number)).raise_for_status()
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(16):
+            nursery.start_soon(send)
 
 
 async def until_served(http: httpx.AsyncClient) -> None:
@@ -177,7 +214,7 @@ class Pages:
 
 
 async def followed(count: int, how: str) -> None:
-    """Follow the monitors as KubeKuma does, until all are there; then while all change."""
+    """Follow the monitors as KubeKuma does, until all are there."""
     changed: set[Key] = set()
     cache = Cache(partial(load, MONITOR), changed.add, lambda _, __: None)
     client = KubeClient(await load_credentials(None))
@@ -190,6 +227,25 @@ async def followed(count: int, how: str) -> None:
         used.say(f"KubeKuma, {how}: synced")
         assert len(cache) == count  # noqa: S101 - a figure of anything else would be wrong
         nursery.cancel_scope.cancel()
+    await client.aclose()
+
+
+async def told(count: int, since: str) -> None:
+    """Take in a change of each monitor, as KubeKuma does: what waits is told at once."""
+    changed: set[Key] = set()
+    cache = Cache(partial(load, MONITOR), changed.add, lambda _, __: None)
+    client = KubeClient(await load_credentials(None))
+    source = KubeSource(client=client, endpoint=ENDPOINT, namespace="")
+    used = Used()
+    async with (
+        source.watch({"resourceVersion": since}, silence_seconds=60) as chunks,
+        aclosing(events(chunks)) as found,
+    ):
+        async for event in found:
+            cache.put(event.document)
+            if len(changed) == count:
+                break
+    used.say(f"KubeKuma: {count:,} changes")
     await client.aclose()
 
 

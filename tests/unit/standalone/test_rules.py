@@ -169,3 +169,32 @@ def test_what_is_no_expression_is_found_beforehand() -> None:
         "here.x-kubernetes-validations[0].rule",
         "here.x-kubernetes-validations[1].messageExpression",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        # The function, and not what looks like it.
+        ("'string(1) ' + string(duration('90s'))", "string(1) 90s"),
+        ('"string(\'" + string (true)', "string('true"),
+        ("'it\\'s __if__ ' + self.__namespace__", "it's __if__ x"),
+        ("r'\\d' + string(1e6)", "\\d1e+06"),
+        ("'''string(' ''' + string(ip('::0'))", "string(' ::"),
+        ("string([duration('-1m')].map(each, string(each)))", ""),
+    ],
+)
+def test_texts_in_a_rule_stay_as_they_are(rule: str, said: str) -> None:
+    schema = at_root({"rule": "false", "message": "", "messageExpression": rule})
+    ((_, message, _),) = broken(schema, {"namespace": "x"})
+    assert message == f"Invalid value: {said or 'failed rule: false'}"
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "-1e-999999999", "9" * 10_000])
+def test_nobody_can_ask_for_numbers_without_end(text: str) -> None:
+    assert len(broken(at_root("isQuantity(self.size)"), {"size": text})) <= 1
+
+
+def test_values_of_one_kind_are_not_of_another() -> None:
+    for rule in ("quantity('1').isLessThan(semver('1.0.0'))", "url('/a').family() == 4"):
+        ((_, message, _),) = broken(at_root(rule), {})
+        assert "no such overload" in message
