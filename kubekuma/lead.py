@@ -104,6 +104,7 @@ class Throne:
                 await self._evict(before)
                 with trio.move_on_after(OPEN_EVERY_SECONDS):
                     await stop.wait()
+                    return None
         return None
 
     async def reach(self, stop: trio.Event, before: Lease | None = None) -> bool:

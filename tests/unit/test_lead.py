@@ -13,7 +13,7 @@ from support.history import files, rows
 from kubekuma.kube.lease import Facts, Failed, Found, Lease, Missing, Timing
 from kubekuma.kube.lease_fence import Leadership, LeaseLostError, Standing
 from kubekuma.lead import Throne, ails, lease_key, new_identity, standby_reason
-from kubekuma.record.database import Connection
+from kubekuma.record.database import Connection, Session, StoreError, StoreInUseError
 from kubekuma.record.leadership import place_of
 from kubekuma.record.lock import DatabaseLock
 from kubekuma.record.postgresql import PostgresDatabase
@@ -245,3 +245,51 @@ def test_whoever_leads_on_long_after_its_fence_ails() -> None:
     assert "leadership" in ails(leadership, Timing())
     leadership.lead_without_lease(Standing.DEGRADED, "away")
     assert ails(leadership, Timing()) == {}
+
+
+@attrs.frozen
+class Occupied(SqliteDatabase):
+    """A database that its former leader keeps, until it is evicted: by its lock, or by a row."""
+
+    keeps: str
+    # Set when somebody who could not have it comes back.
+    tried_again: trio.Event = attrs.field(factory=trio.Event)
+    refusals: list[str] = attrs.field(factory=list)
+    evictions: list[str] = attrs.field(factory=list)
+
+    def lock(self) -> DatabaseLock:
+        self._keep("lock", StoreInUseError("another KubeKuma works with it"))
+        return super().lock()
+
+    def open_writer(self) -> Session:
+        self._keep("row", StoreError("the row is locked"))
+        return super().open_writer()
+
+    def evict(self) -> None:
+        self.evictions.append(self.keeps)
+
+    def _keep(self, what: str, refusal: Exception) -> None:
+        if what != self.keeps or self.evictions:
+            return
+        if self.refusals:
+            trio.from_thread.run_sync(self.tried_again.set)
+        self.refusals.append(what)
+        raise refusal
+
+
+@pytest.mark.parametrize("keeps", ["lock", "row"])
+@pytest.mark.parametrize("before", ["a_1", "z_1"])
+async def test_only_the_former_holder_of_our_lease_is_evicted(
+    tmp_path: Path, keeps: str, before: str
+) -> None:
+    path = tmp_path / "history.db"
+    await left_behind(path)
+    database = Occupied(path, keeps)
+    it = attrs.evolve(throne(path, "b_1"), database=database)
+    store = await it.take(lease(before), database.tried_again)
+    assert database.evictions == ([keeps] if before == "a_1" else [])
+    assert (store is None) == (before == "z_1")
+    if store is not None:
+        await trio.to_thread.run_sync(store.close)
+    it.release()
+    it.readers.close()
