@@ -36,7 +36,8 @@ def configure_logging(level: str, stream: TextIO = sys.stdout) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        # A record is one write: threads of libraries log as well, under a lock of their own.
+        logger_factory=structlog.WriteLoggerFactory(stream),
         # Lines are few, and who is told of another configuration should follow it.
         cache_logger_on_first_use=False,
     )

@@ -37,6 +37,20 @@ def test_each_line_is_an_object_with_time_level_and_fields() -> None:
     assert line["timestamp"].endswith("Z")
 
 
+def test_a_record_is_one_write_so_that_threads_do_not_mix_their_lines() -> None:
+    class Writes(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    written: list[str] = []
+    configure_logging("info", Writes())
+    structlog.get_logger().info("ours")
+    logging.getLogger("psycopg").warning("theirs")
+    assert [json.loads(text)["event"] for text in written] == ["ours", "theirs"]
+    assert all(text.endswith("}\n") for text in written)
+
+
 def test_what_is_below_the_level_is_not_said() -> None:
     stream = io.StringIO()
     configure_logging("warning", stream)
