@@ -107,6 +107,10 @@ class Network:
         return Result(*json.loads(self.run(*command)))
 
 
+def _hardware(number: int) -> str:
+    return f"02:00:00:00:00:0{number}"
+
+
 @pytest.fixture
 def network() -> Iterator[Network]:
     installed("ip", "iproute2")
@@ -116,30 +120,21 @@ def network() -> Iterator[Network]:
     try:
         for name in (found.here, found.there):
             subprocess.run(["ip", "netns", "add", name], check=True)
-        subprocess.run(
-            [
-                "ip",
-                "-n",
-                found.here,
-                "link",
-                "add",
-                "v",
-                "type",
-                "veth",
-                "peer",
-                "v",
-                "netns",
-                found.there,
-            ],
-            check=True,
-        )
-        for name, number in ((found.here, 1), (found.there, 2)):
+        link = ["ip", "-n", found.here, "link", "add", "v", "address", _hardware(1)]
+        link += ["type", "veth", "peer", "name", "v", "address", _hardware(2)]
+        subprocess.run([*link, "netns", found.there], check=True)
+        for name, number, other in ((found.here, 1, 2), (found.there, 2, 1)):
             ip = ["ip", "-n", name]
             subprocess.run([*ip, "addr", "add", f"192.0.2.{number}/24", "dev", "v"], check=True)
             v6 = f"2001:db8::{number}/64"
             subprocess.run([*ip, "addr", "add", v6, "dev", "v", "nodad"], check=True)
             subprocess.run([*ip, "link", "set", "v", "up"], check=True)
             subprocess.run([*ip, "link", "set", "lo", "up"], check=True)
+            # On a link that has only just come up, the first question for a neighbour may be
+            # lost, and the next one comes a second later.
+            for address in (f"192.0.2.{other}", f"2001:db8::{other}"):
+                known = ["neigh", "add", address, "lladdr", _hardware(other), "dev", "v"]
+                subprocess.run([*ip, *known, "nud", "permanent"], check=True)
         yield found
     finally:
         for name in (found.here, found.there):
