@@ -1,6 +1,6 @@
 """What the cluster says: the caches of all kinds, and who must look again when one has changed."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -43,6 +43,8 @@ from kubekuma.watch.sync import Sync
 ENDPOINTS: Final = {each.name: Endpoint(OUR_ROOT, each.plural, each.namespaced) for each in KINDS}
 # What checks rest on comes first; of the others, nobody is in a hurry.
 ESSENTIAL: Final = (SETTINGS.name, MONITOR.name, MONITOR_SET.name)
+# Without the API server we start with what we knew last.
+LIST_SECONDS: Final = 10.0
 # Thousands of changes come together: who refers to them looks once at all of them.
 FOLLOW_SECONDS: Final = 1.0
 # How long what is said of a set's items may wait for more of it.
@@ -128,9 +130,12 @@ class Resources:
             watches.start_soon(self._follow)
             task_status.started()
 
-    def of(self, kind: str) -> Iterator[Sync]:
-        """How those reflectors do that follow ``kind``."""
-        return (sync for sync in self.syncs if sync.kind == kind)
+    async def tried(self, *kinds: str) -> None:
+        """Wait until each of ``kinds`` is listed, or its list has failed; none given: all."""
+        with trio.move_on_after(LIST_SECONDS):
+            for sync in self.syncs:
+                if not kinds or sync.kind in kinds:
+                    await sync.tried.wait()
 
     async def listed(self) -> None:
         """Wait until it is known which monitors there are, whatever the others do."""

@@ -44,9 +44,9 @@ def test_every_variable_is_documented(variable: str) -> None:
     assert f"`{variable}`" in RUNNING
 
 
-def test_every_metric_of_the_app_is_documented() -> None:
+def test_every_metric_of_the_program_is_documented() -> None:
     names = re.findall(
-        r"^            (\w+)=\(\"", (ROOT / "kubekuma/app.py").read_text(), re.MULTILINE
+        r"^        (\w+)=\(\"", (ROOT / "kubekuma/signs.py").read_text(), re.MULTILINE
     )
     assert len(names) > 8
     for name in names:

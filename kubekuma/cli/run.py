@@ -7,10 +7,11 @@ from functools import partial
 import structlog
 import trio
 
-from kubekuma.app import Config, run_program
+from kubekuma.app import run_program
 from kubekuma.cli.environment import declare_environment, prepare_folder, read_environment
 from kubekuma.cli.process import Losing, run_service
 from kubekuma.kit.log import configure_logging
+from kubekuma.parts import Config
 
 _log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ import attrs
 import structlog
 import trio
 
-from kubekuma.app import Config, run_program
+from kubekuma.app import run_program
 from kubekuma.cli.environment import (
     Environment,
     Mistake,
@@ -23,6 +23,7 @@ from kubekuma.cli.process import Losing, run_service
 from kubekuma.kit.log import configure_logging
 from kubekuma.model.kinds import KINDS
 from kubekuma.model.schema import crd
+from kubekuma.parts import Config
 from kubekuma.standalone.server import serve_embedded_api
 
 _log = structlog.get_logger(__name__)

@@ -12,9 +12,10 @@ from support.clusters import Cluster
 from support.installed import OVERLAYS, RBAC, Object, Recorder, rendered, rights_of, roles_of
 from support.program import EVENTS, GROUP, Site, condition, path_of, started, until
 
-from kubekuma.app import Config, run_program
+from kubekuma.app import run_program
 from kubekuma.kube.lease import Timing
 from kubekuma.model.meta import API_VERSION
+from kubekuma.parts import Config
 from kubekuma.record.sqlite import SqliteDatabase
 
 # A request that is cut off leaves its body half read, and trio says so of what httpx forgot.

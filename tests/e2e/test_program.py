@@ -186,7 +186,7 @@ async def test_a_secret_that_is_missing_and_then_made(
 async def test_checks_under_way_at_the_end_are_cut_off_and_recorded_as_nothing(
     nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kubekuma.app.GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("kubekuma.pipeline.GRACE_SECONDS", 0.3)
     site = await started(nursery)
     slow = {"intervalSeconds": 60, "timeoutSeconds": 50}
     async with cluster(tmp_path) as api:
@@ -227,7 +227,7 @@ async def test_a_check_that_fails_while_we_stop_is_recorded_and_spoils_nothing(
 async def test_without_the_api_server_checks_go_on_and_begin(
     nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kubekuma.app.LIST_SECONDS", 0.5)
+    monkeypatch.setattr("kubekuma.resources.LIST_SECONDS", 0.5)
     site = await started(nursery)
     async with cluster(tmp_path) as api:
         async with program(tmp_path, timing=SHORT) as it:
@@ -265,7 +265,7 @@ async def test_without_the_api_server_checks_go_on_and_begin(
 async def test_without_the_api_server_nothing_begins_unless_the_settings_say_so(
     nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kubekuma.app.LIST_SECONDS", 0.5)
+    monkeypatch.setattr("kubekuma.resources.LIST_SECONDS", 0.5)
     site = await started(nursery)
     async with cluster(tmp_path) as api:
         async with program(tmp_path) as it:

@@ -12,9 +12,10 @@ import httpx
 import trio
 from support.embedded import client_of
 
-from kubekuma.app import Config, run_program
+from kubekuma.app import run_program
 from kubekuma.model.kinds import KINDS, kind_named
 from kubekuma.model.schema import crd
+from kubekuma.parts import Config
 from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.standalone.server import Endpoint, serve_embedded_api
 

@@ -1,0 +1,208 @@
+"""What runs while we lead: the stages in flow order, and how they are joined."""
+
+import gc
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final
+
+import attrs
+import structlog
+import trio
+
+from kubekuma.check.available import missing
+from kubekuma.check.service import run_checks
+from kubekuma.following import unfollowed
+from kubekuma.model.kinds import MONITOR, SETTINGS
+from kubekuma.model.meta import Key
+from kubekuma.model.monitor import Monitor
+from kubekuma.model.order import Enrol, Order, Plan, Recheck
+from kubekuma.model.result import CheckResult
+from kubekuma.model.settings import SETTINGS_NAME
+from kubekuma.model.state import Checked
+from kubekuma.parts import Parts, now
+from kubekuma.reconcile.health import Vitals, health_conditions
+from kubekuma.reconcile.publish import run_publisher
+from kubekuma.reconcile.service import Item, run_reconciler
+from kubekuma.reconcile.tell import invalid_event, run_events, transition_event
+from kubekuma.reconcile.worker import Effects, Verdicts, became_invalid, reconcile_settings
+from kubekuma.record.ledger import Recorded
+from kubekuma.record.service import run_recorder
+from kubekuma.record.writer import Writer
+from kubekuma.schedule.service import run_scheduler
+from kubekuma.serve.metrics import Instruments
+
+_log = structlog.get_logger(__name__)
+
+# Running checks may end before we do; what is cut off is recorded as nothing.
+GRACE_SECONDS: Final = 10.0
+LONGEST_START_SECONDS: Final = 30.0
+HEALTH_EVERY_SECONDS: Final = 5.0
+RESULTS_WAITING: Final = 1000
+
+SETTINGS_KEY: Final = Key("", SETTINGS_NAME)
+
+
+@attrs.define(kw_only=True, eq=False)
+class Pipeline:
+    """Everything from reconciling to recording."""
+
+    parts: Parts
+    instruments: Instruments
+
+    async def run(self, writer: Writer, stop: trio.Event, started: Callable[[], None]) -> None:
+        """Start sinks before sources; at ``stop``, end sources before sinks."""
+        parts = self.parts
+        orders_in, orders_out = trio.open_memory_channel[Order](math.inf)
+        due_in, due_out = trio.open_memory_channel[tuple[Key, ...]](0)
+        results_in, results_out = trio.open_memory_channel[Checked | Plan](RESULTS_WAITING)
+        plans_in = results_in.clone()
+
+        def ask_recheck(key: Key, seconds: float) -> None:
+            # Never more of them than checks under way, the last of which end when the scheduler
+            # has ended already.
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                orders_in.send_nowait(Recheck(key=key, seconds=seconds))
+
+        async def order(plan: Plan) -> None:
+            running = parts.running.get(plan.key) if isinstance(plan, Enrol) else None
+            parts.checking.expect(plan.key, running)
+            await plans_in.send(plan)
+            orders_in.send_nowait(plan)
+
+        async with trio.open_nursery() as stages:
+            await stages.start(
+                partial(
+                    run_recorder,
+                    results_out,
+                    parts.ledger,
+                    writer,
+                    parts.running,
+                    ask_recheck=ask_recheck,
+                    timeout_of=parts.checking.timeout_of,
+                    now=now,
+                )
+            )
+            await stages.start(
+                partial(
+                    run_checks,
+                    due_out,
+                    results_in,
+                    parts.running,
+                    run_check=self._checked,
+                    limiter=parts.checking.limiter,
+                    load=parts.load,
+                    now=now,
+                )
+            )
+            await stages.start(
+                partial(run_scheduler, orders_out, due_in, report_lag=self.instruments.lagged)
+            )
+            async with orders_in, plans_in, trio.open_nursery() as sources:
+                await self._run_sources(sources, order)
+                started()
+                await stop.wait()
+                parts.ready = False
+                sources.cancel_scope.cancel()
+            stages.cancel_scope.deadline = trio.current_time() + GRACE_SECONDS
+
+    def committed(self, recorded: Sequence[Recorded]) -> None:
+        """Make known what is in the database now."""
+        for each in recorded:
+            running = self.parts.running.get(each.key)
+            origin = running.meta.origin if running is not None else None
+            if origin is not None:
+                if each.judgement.standing_changed:
+                    self.parts.resources.item_changed(origin)
+            elif each.judgement.standing_changed:
+                self.parts.reporter.changed(each.key)
+            else:
+                self.parts.reporter.checked(each.key)
+            if each.judgement.transition is not None:
+                self.parts.tell(transition_event(each.judgement.transition, each.uid, origin))
+
+    async def _run_sources(
+        self, sources: trio.Nursery, order: Callable[[Plan], Awaitable[None]]
+    ) -> None:
+        parts = self.parts
+        await sources.start(run_events, parts.events, parts.create_event)
+        await parts.resources.tried()
+        effects = self._effects(order)
+        await reconcile_settings(SETTINGS_KEY, effects)
+        registry = parts.resources.registry(effects)
+        await sources.start(run_reconciler, parts.resources.queue, registry)
+        sources.start_soon(self._publish_when_all_is_scheduled)
+        sources.start_soon(self._drop_vanished)
+        sources.start_soon(self._watch_vitals)
+        # What is alive now stays: looking through it again and again would only hold up everybody.
+        gc.collect()
+        gc.freeze()
+        parts.ready = True
+
+    def _effects(self, order: Callable[[Plan], Awaitable[None]]) -> Effects:
+        parts = self.parts
+        return Effects(
+            world=parts.resources.world,
+            running=parts.running,
+            secret=parts.secrets.value,
+            missing_checker=missing,
+            order=order,
+            publish=self._publish,
+            forget=parts.reporter.forget,
+            settings_changed=parts.checking.configure,
+            health=lambda: (*health_conditions(parts.vitals), *parts.throne.conditions()),
+            again_after=lambda kind, key, seconds: parts.resources.queue.add_after(
+                Item(kind, key), seconds
+            ),
+            now=now,
+        )
+
+    async def _publish_when_all_is_scheduled(self) -> None:
+        # Thousands of first statuses would only keep the first checks waiting.
+        parts = self.parts
+        await parts.resources.listed()
+        with trio.move_on_after(LONGEST_START_SECONDS):
+            while len(parts.resources.queue):  # noqa: ASYNC110 - nobody else waits for it, and it is soon over
+                await trio.sleep(0.05)
+        _log.info("all monitors are scheduled", count=len(parts.running))
+        await run_publisher(parts.lanes, parts.reporter.write)
+
+    async def _drop_vanished(self) -> None:
+        """Find the monitors that were deleted while we were away."""
+        parts = self.parts
+        await parts.resources.listed()
+        for key in tuple(parts.ledger.states):
+            if parts.resources.monitors.get(key) is None:
+                parts.resources.queue.add(Item(MONITOR.name, key))
+
+    async def _watch_vitals(self) -> None:
+        parts, skipped = self.parts, 0
+        while True:
+            vitals = Vitals(
+                database_error=parts.store_health.error,
+                unfollowed=unfollowed(parts.resources.syncs, trio.current_time()),
+                waiting=parts.load.waiting,
+                skipped=parts.load.skipped - skipped,
+                at_once=round(parts.checking.limiter.total_tokens),
+            )
+            skipped = parts.load.skipped
+            if health_conditions(vitals) != health_conditions(parts.vitals):
+                parts.resources.queue.add(Item(SETTINGS.name, SETTINGS_KEY))
+            parts.vitals = vitals
+            await trio.sleep(HEALTH_EVERY_SECONDS)
+
+    async def _checked(self, monitor: Monitor) -> CheckResult:
+        self.parts.leadership.check_work()
+        result = await self.parts.checking.check(monitor)
+        self.instruments.checked(monitor, result)
+        return result
+
+    def _publish(self, verdicts: Verdicts) -> None:
+        if verdicts.meta.origin is not None:
+            self.parts.resources.said_of_item(verdicts)
+            return
+        self.parts.reporter.conditions(verdicts)
+        invalid = became_invalid(verdicts)
+        if invalid is not None:
+            self.parts.tell(invalid_event(verdicts, invalid, now()))

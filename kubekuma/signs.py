@@ -1,0 +1,64 @@
+"""How the program is: whether it is ready, and its figures."""
+
+from collections.abc import Iterator, Mapping
+
+import trio
+
+from kubekuma.following import unlisted, watch_figures
+from kubekuma.kube.lease_fence import Standing
+from kubekuma.lead import leadership_figures, standby_reason
+from kubekuma.parts import Parts
+from kubekuma.serve.metrics import Figure, build_info, counts, gauges
+
+
+def not_ready(parts: Parts) -> Mapping[str, str]:
+    """What keeps this process from doing its work, and why; empty: nothing does."""
+    waits = unlisted(parts.resources.syncs)
+    standby = standby_reason(parts.leadership)
+    if standby is not None:
+        waits["leadership"] = standby
+    elif not parts.ready:
+        waits["start"] = "resources are being listed"
+    if parts.store_health.error:
+        waits["database"] = parts.store_health.error
+    return waits
+
+
+def no_standby(parts: Parts) -> Mapping[str, str]:
+    """What keeps it from taking over as well, if it does not lead."""
+    if standby_reason(parts.leadership) is None:
+        return not_ready(parts)
+    waits = unlisted(parts.resources.syncs)
+    if parts.leadership.standing is Standing.LOST:
+        waits["leadership"] = parts.leadership.why
+    if parts.unread:
+        waits["database"] = parts.unread
+    return waits
+
+
+def figures(parts: Parts) -> Iterator[Figure]:
+    """The program's own figures, as of now."""
+    yield build_info()
+    yield from leadership_figures(parts.leadership, parts.stalls)
+    load, health, limiter = parts.load, parts.store_health, parts.checking.limiter
+    yield from gauges(
+        monitors_watched=("Monitors on the agenda, or paused.", len(parts.running)),
+        checks_in_flight=("Checks under way.", load.in_flight),
+        checks_waiting=("Checks that are due and wait for a place.", load.waiting),
+        checks_at_once=("Checks that may run at once.", limiter.total_tokens),
+        reconcile_queue_depth=(
+            "Objects that wait to be reconciled.",
+            len(parts.resources.queue),
+        ),
+        status_queue_depth=("Status writes that wait.", len(parts.lanes)),
+        history_queue_depth=("Entries that wait for their commit.", health.waiting),
+        ready=("1 once everything works.", float(not not_ready(parts))),
+    )
+    yield from counts(
+        checks_skipped=("Checks left out while the last was under way.", load.skipped),
+        status_errors=("Status writes that failed.", parts.lanes.errors),
+        history_errors=("Commits that failed.", health.errors),
+        history_commits=("Commits.", health.commits),
+        history_shed=("Heartbeats shed while the database was away.", health.shed),
+    )
+    yield from watch_figures(parts.resources.syncs, trio.current_time())
