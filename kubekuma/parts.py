@@ -3,7 +3,7 @@
 import random
 import resource
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from kubekuma.check.inside import Inside, Member
 from kubekuma.check.live import Checking
 from kubekuma.check.service import CheckLoad
 from kubekuma.kit.boottime import boottime
@@ -26,11 +27,14 @@ from kubekuma.lead import Throne, lease_key, new_identity
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.settings import OnApiUnavailable, SettingsSpec
+from kubekuma.model.state import Verdict
 from kubekuma.reconcile.health import Vitals
+from kubekuma.reconcile.members import members
 from kubekuma.reconcile.publish import Lanes
 from kubekuma.reconcile.report import Line, Reporter
 from kubekuma.reconcile.tell import MOST_WAITING
 from kubekuma.reconcile.worker import settings_in_force
+from kubekuma.reconcile.world import in_force
 from kubekuma.record.database import Database, StoreError
 from kubekuma.record.ledger import Ledger
 from kubekuma.record.states import load_states
@@ -118,7 +122,12 @@ class Parts:
         self.secrets = SecretCache(partial(read_secret, self.client))
         self._events_in, self.events = trio.open_memory_channel[Event](MOST_WAITING)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.checking = Checking(self.secrets.value, descriptors=descriptors, now=now)
+        self.checking = Checking(
+            self.secrets.value,
+            inside=Inside(members=self._members),
+            descriptors=descriptors,
+            now=now,
+        )
         self.resources = Resources(
             home=self.config.kube_namespace, states=self.ledger.states, keep=self._remember
         )
@@ -187,6 +196,26 @@ class Parts:
             self.unwritten[kind, key] = entry
         else:
             self.writer.add(entry)
+
+    def _members(self, key: Key) -> Sequence[Member]:
+        group, world = self.running.get(key), self.resources.world
+        if group is None:
+            return ()
+        found = ((key, in_force(world.monitors, key)) for key in members(group, world))
+        return [
+            Member(key=key, verdict=self._verdict(key))
+            for key, monitor in found
+            if monitor is None or monitor.spec.enabled
+        ]
+
+    def _verdict(self, key: Key) -> Verdict:
+        state = self.ledger.states.get(key)
+        if state is None or key not in self.running:
+            return Verdict.UNKNOWN
+        standing = state.standing
+        # What is doubted is what it was, until it is something else.
+        doubted = standing.verdict is Verdict.PENDING
+        return standing.settled or Verdict.UNKNOWN if doubted else standing.verdict
 
     def _continues(self) -> bool:
         wanted = self.settings.leader_election.on_api_unavailable

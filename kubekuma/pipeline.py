@@ -16,13 +16,14 @@ from kubekuma.check.service import run_checks
 from kubekuma.following import unfollowed
 from kubekuma.model.kinds import MONITOR, SETTINGS
 from kubekuma.model.meta import Key
-from kubekuma.model.monitor import Monitor
-from kubekuma.model.order import Enrol, Order, Plan, Recheck
+from kubekuma.model.monitor import Monitor, MonitorType
+from kubekuma.model.order import CheckNow, Enrol, Order, Plan, Recheck
 from kubekuma.model.result import CheckResult
 from kubekuma.model.settings import SETTINGS_NAME
 from kubekuma.model.state import Checked
 from kubekuma.parts import Parts, now
 from kubekuma.reconcile.health import Vitals, health_conditions
+from kubekuma.reconcile.members import is_member
 from kubekuma.reconcile.publish import run_publisher
 from kubekuma.reconcile.service import Item, run_reconciler
 from kubekuma.reconcile.tell import invalid_event, run_events, transition_event
@@ -50,6 +51,9 @@ class Pipeline:
 
     parts: Parts
     instruments: Instruments
+    _groups: dict[Key, Monitor] = attrs.field(factory=dict, init=False)
+    # There is somebody to give orders to while we lead.
+    _orders: trio.MemorySendChannel[Order] | None = attrs.field(default=None, init=False)
 
     async def run(self, writer: Writer, stop: trio.Event, started: Callable[[], None]) -> None:
         """Start sinks before sources; at ``stop``, end sources before sinks."""
@@ -58,16 +62,12 @@ class Pipeline:
         due_in, due_out = trio.open_memory_channel[tuple[Key, ...]](0)
         results_in, results_out = trio.open_memory_channel[Checked | Plan](RESULTS_WAITING)
         plans_in = results_in.clone()
-
-        def ask_recheck(key: Key, seconds: float) -> None:
-            # Never more of them than checks under way, the last of which end when the scheduler
-            # has ended already.
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                orders_in.send_nowait(Recheck(key=key, seconds=seconds))
+        self._orders = orders_in
 
         async def order(plan: Plan) -> None:
             running = parts.running.get(plan.key) if isinstance(plan, Enrol) else None
             parts.checking.expect(plan.key, running)
+            self._note_group(plan.key, running)
             await plans_in.send(plan)
             orders_in.send_nowait(plan)
 
@@ -79,7 +79,7 @@ class Pipeline:
                     parts.ledger,
                     writer,
                     parts.running,
-                    ask_recheck=ask_recheck,
+                    ask_recheck=self._ask_recheck,
                     timeout_of=parts.checking.timeout_of,
                     now=now,
                 )
@@ -109,6 +109,7 @@ class Pipeline:
 
     def committed(self, recorded: Sequence[Recorded]) -> None:
         """Make known what is in the database now."""
+        self._look_at_groups([each.key for each in recorded if each.judgement.transition])
         for each in recorded:
             running = self.parts.running.get(each.key)
             origin = running.meta.origin if running is not None else None
@@ -121,6 +122,30 @@ class Pipeline:
                 self.parts.reporter.checked(each.key)
             if each.judgement.transition is not None:
                 self.parts.tell(transition_event(each.judgement.transition, each.uid, origin))
+
+    def _ask_recheck(self, key: Key, seconds: float) -> None:
+        self._order(Recheck(key=key, seconds=seconds))
+
+    def _order(self, order: Order) -> None:
+        # Never many: of rechecks as many as checks under way, the last of which end when the
+        # scheduler has ended already.
+        if self._orders is not None:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                self._orders.send_nowait(order)
+
+    def _note_group(self, key: Key, running: Monitor | None) -> None:
+        if running is not None and running.spec.type is MonitorType.GROUP:
+            self._groups[key] = running
+        else:
+            self._groups.pop(key, None)
+
+    def _look_at_groups(self, changed: Sequence[Key]) -> None:
+        """Have the groups checked that those who have ``changed`` are members of."""
+        parts = self.parts
+        monitors = [it for key in changed if (it := parts.running.get(key)) is not None]
+        for key, group in self._groups.items():
+            if any(is_member(each, group, parts.config.kube_namespace) for each in monitors):
+                self._order(CheckNow(key=key))
 
     async def _run_sources(
         self, sources: trio.Nursery, order: Callable[[Plan], Awaitable[None]]

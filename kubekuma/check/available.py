@@ -29,6 +29,8 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.IMAP,
         MonitorType.SSH,
         MonitorType.LDAP,
+        MonitorType.GROUP,
+        MonitorType.MANUAL,
     }
 )
 

@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from kubekuma.check.finding import CheckFailed, Finding
+from kubekuma.check.inside import Inside
 from kubekuma.check.misfits import Misfits
 from kubekuma.check.policy import Policy, parse_policy
 from kubekuma.check.redact import clean, forms, quote, redact
@@ -16,7 +17,7 @@ from kubekuma.check.registries import Registries
 from kubekuma.check.tls_context import SslContexts
 from kubekuma.check.tokens import Tokens
 from kubekuma.check.trace import Trace
-from kubekuma.model.meta import SecretKeyRef
+from kubekuma.model.meta import ObjectMeta, SecretKeyRef
 from kubekuma.model.result import Reason
 from kubekuma.model.settings import Networking
 
@@ -49,6 +50,7 @@ class CheckContext:
     registries: Registries = attrs.field(factory=Registries)
     # Raw sockets, which hear what others are told.
     privileged: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(20))
+    inside: Inside = attrs.field(factory=Inside)
     policy: Policy = attrs.field(init=False)
 
     @policy.default
@@ -60,7 +62,7 @@ class CheckContext:
 class Check:
     """One check under way."""
 
-    namespace: str
+    meta: ObjectMeta  # of the monitor
     context: CheckContext
     trace: Trace
 
@@ -91,7 +93,7 @@ class Check:
         """Fetch what a Secret keeps although everybody may see it, such as a CA's certificate."""
         late = f"Secret {ref.name} could not be read in time"
         self.trace.at_deadline = Finding(Reason.SECRET_MISSING, late)
-        value = await self.context.secret(self.namespace, ref)
+        value = await self.context.secret(self.meta.key.namespace, ref)
         self.trace.at_deadline = None
         if value is None:
             raise CheckFailed(

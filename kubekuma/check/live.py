@@ -7,6 +7,7 @@ from typing import Final
 import trio
 
 from kubekuma.check.context import CheckContext
+from kubekuma.check.inside import Inside
 from kubekuma.check.registries import Registries
 from kubekuma.check.run import run_check
 from kubekuma.check.service import limit_at_once
@@ -27,12 +28,14 @@ class Checking:
         self,
         secret: Callable[[str, SecretKeyRef], Awaitable[bytes | None]],
         *,
+        inside: Inside,
         descriptors: int,
         now: Callable[[], datetime],
     ) -> None:
         self.settings = SettingsSpec()
         self.limiter = trio.CapacityLimiter(1)
         self._secret = secret
+        self._inside = inside
         self._now = now
         self._descriptors = descriptors
         self._dns_limiter = trio.CapacityLimiter(RESOLVER_THREADS)
@@ -85,6 +88,7 @@ class Checking:
             tokens=self._tokens,
             registries=self._registries,
             privileged=self._privileged,
+            inside=self._inside,
         )
 
     def _limit(self) -> None:

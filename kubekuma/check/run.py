@@ -11,12 +11,14 @@ from kubekuma.check.context import Check, CheckContext
 from kubekuma.check.dns import check_dns
 from kubekuma.check.domain_expiry import check_domain_expiry
 from kubekuma.check.finding import CheckFailed, Finding, conclude
+from kubekuma.check.group import check_group
 from kubekuma.check.grpc import check_grpc
 from kubekuma.check.http import check_http
 from kubekuma.check.imap import check_imap
 from kubekuma.check.json_query import check_json_query
 from kubekuma.check.keyword import check_keyword
 from kubekuma.check.ldap import check_ldap
+from kubekuma.check.manual import check_manual
 from kubekuma.check.mqtt import check_mqtt
 from kubekuma.check.ntp import check_ntp
 from kubekuma.check.ping import check_ping
@@ -53,7 +55,7 @@ async def run_check(
     is logged and becomes InternalError, so that one bad check costs nobody else's.
     """
     check = Check(
-        namespace=monitor.meta.key.namespace,
+        meta=monitor.meta,
         context=context,
         trace=Trace(transcript=transcript),
     )
@@ -135,6 +137,10 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_snmp(_given(target.snmp), criteria, check)
         case MonitorType.SIP:
             return await check_sip(_given(target.sip), criteria, check)
+        case MonitorType.GROUP:
+            return await check_group(_given(target.group), criteria, check)
+        case MonitorType.MANUAL:
+            return await check_manual(_given(target.manual), criteria, check)
         case (
             MonitorType.PUSH
             | MonitorType.K8S
@@ -145,8 +151,6 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             | MonitorType.MONGODB
             | MonitorType.RABBITMQ
             | MonitorType.KAFKA
-            | MonitorType.GROUP
-            | MonitorType.MANUAL
             | MonitorType.SCENARIO
         ):
             # Not reached: ``missing`` is asked before a monitor is enrolled.

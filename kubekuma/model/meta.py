@@ -13,6 +13,11 @@ GROUP = "monitoring.kubekuma.io"
 VERSION = "v1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
+# Annotations by which people set the state of a manual monitor. On a MonitorSet, the name of the
+# item follows: monitoring.kubekuma.io/state.office.
+STATE = f"{GROUP}/state"
+STATE_MESSAGE = f"{GROUP}/state-message"
+
 
 class Key(NamedTuple):
     """Namespace (``""`` for cluster-scoped kinds) and name: how a resource is addressed."""

@@ -17,6 +17,7 @@ class Enrol:
     interval_seconds: int
     jitter_percent: int
     first_after_seconds: float = 0.0  # what is left of the initial delay
+    occasion: str = ""  # another one is a reason to check at once, as another generation is
 
 
 @attrs.frozen(kw_only=True)

@@ -23,6 +23,8 @@ class Reason(StrEnum):
     # Degraded
     SLOW = "Slow"
     EXPECTATION_DEGRADED = "ExpectationDegraded"
+    MEMBERS_DEGRADED = "MembersDegraded"
+    SET_DEGRADED = "SetDegraded"  # by a person
     # The target's
     TIMEOUT = "Timeout"
     DNS_NXDOMAIN = "DnsNxdomain"
@@ -67,6 +69,8 @@ class Reason(StrEnum):
     EXPIRES_SOON = "ExpiresSoon"
     HOST_KEY_MISMATCH = "HostKeyMismatch"
     EXPECTATION_FAILED = "ExpectationFailed"
+    MEMBERS_DOWN = "MembersDown"
+    SET_DOWN = "SetDown"  # by a person
     INVERTED = "Inverted"  # it passed, and should not have
     # Ours: the outcome is unknown and nobody is blamed
     NO_DESCRIPTORS = "NoDescriptors"
@@ -76,6 +80,7 @@ class Reason(StrEnum):
     NO_PERMISSION = "NoPermission"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a word, not a secret
     INTERNAL_ERROR = "InternalError"
+    MEMBERS_UNKNOWN = "MembersUnknown"
     NOT_CHECKED = "NotChecked"  # nobody looked for longer than a heartbeat speaks
 
     @property
@@ -93,10 +98,18 @@ _OURS = frozenset(
         Reason.NO_PERMISSION,
         Reason.SECRET_MISSING,
         Reason.INTERNAL_ERROR,
+        Reason.MEMBERS_UNKNOWN,
         Reason.NOT_CHECKED,
     }
 )
-_DEGRADED = frozenset({Reason.SLOW, Reason.EXPECTATION_DEGRADED})
+_DEGRADED = frozenset(
+    {
+        Reason.SLOW,
+        Reason.EXPECTATION_DEGRADED,
+        Reason.MEMBERS_DEGRADED,
+        Reason.SET_DEGRADED,
+    }
+)
 
 
 def outcome_of(reason: Reason) -> Outcome:

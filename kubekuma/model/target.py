@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from kubekuma.model.criteria import SuccessCriteria
-from kubekuma.model.field import at_most_one, exactly_one, needed_when, says
+from kubekuma.model.field import Rule, at_most_one, exactly_one, needed_when, says
 from kubekuma.model.meta import SecretKeyRef
 
 HOST = "Name or address of the host."
@@ -635,6 +635,15 @@ class GroupTarget:
     __rules__ = (
         exactly_one("members", "selector"),
         needed_when("threshold", "rule", "atLeast", "percent"),
+        Rule(
+            cel=(
+                "!has(self.rule) || self.rule != 'percent'"
+                " || !has(self.threshold) || self.threshold <= 100"
+            ),
+            holds=lambda it: it.rule != "percent" or (it.threshold or 0) <= 100,
+            message="must be at most 100 when rule is percent",
+            field_path="threshold",
+        ),
     )
 
     members: tuple[MemberRef, ...] | None = says(
@@ -651,7 +660,7 @@ class GroupTarget:
 
 @attrs.frozen(kw_only=True)
 class ManualTarget:
-    """A state that a person or a program sets through the API."""
+    """A state that people set, by an annotation: monitoring.kubekuma.io/state: down."""
 
     initial_state: str = says(
         "State before anybody has set one.", default="up", pattern=r"^(up|degraded|down)$"

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import attrs
 
-from kubekuma.model.meta import Condition, Key, Truth
-from kubekuma.model.monitor import Monitor
+from kubekuma.model.meta import STATE, STATE_MESSAGE, Condition, Key, Truth
+from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.order import Drop, Enrol, Pause
 from kubekuma.model.settings import SettingsSpec
 from kubekuma.reconcile.outcome import (
@@ -120,7 +120,16 @@ def _enrolment(monitor: Monitor, facts: Facts) -> Enrol:
         interval_seconds=schedule.interval_seconds,
         jitter_percent=facts.settings.scheduler.jitter_percent if jitter is None else jitter,
         first_after_seconds=max(0.0, schedule.initial_delay_seconds - age),
+        occasion=_set_by_hand(monitor),
     )
+
+
+def _set_by_hand(monitor: Monitor) -> str:
+    # An annotation makes no new generation of the spec.
+    if monitor.spec.type is not MonitorType.MANUAL:
+        return ""
+    annotations = monitor.meta.annotations
+    return f"{annotations.get(STATE, '')} {annotations.get(STATE_MESSAGE, '')}"
 
 
 def _wrong(monitor: Monitor | Rejected, facts: Facts) -> tuple[FieldError, ...]:

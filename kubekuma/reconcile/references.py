@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.reach import reaches
+from kubekuma.reconcile.members import is_in_cycle, members
 from kubekuma.reconcile.outcome import Said, refused
 from kubekuma.reconcile.world import World, in_force
 from kubekuma.validate.rule import FieldError
@@ -31,7 +32,11 @@ def out_of_reach(monitor: Monitor, home: str) -> Iterator[FieldError]:
 def refers(monitor: Monitor) -> bool:
     """Whether ``monitor`` refers to other resources at all."""
     spec = monitor.spec
-    return bool(spec.depends_on) or spec.alerting.policy_ref is not None
+    return (
+        bool(spec.depends_on)
+        or spec.alerting.policy_ref is not None
+        or spec.target.group is not None
+    )
 
 
 def unmet(monitor: Monitor, world: World) -> Said | None:
@@ -55,7 +60,24 @@ def unmet(monitor: Monitor, world: World) -> Said | None:
             "DependencyCycle",
             "spec.dependsOn: leads back to the monitor itself, so that no outage is held back",
         )
-    return None
+    return _group_unmet(monitor, world)
+
+
+def _group_unmet(monitor: Monitor, world: World) -> Said | None:
+    target = monitor.spec.target.group
+    if target is None:
+        return None
+    if is_in_cycle(monitor, world):
+        return refused(
+            "MemberCycle",
+            "spec.target.group: leads back to the monitor itself; such members are left out",
+        )
+    found = [*members(monitor, world)]
+    missing = [str(key) for key in found if in_force(world.monitors, key) is None]
+    if missing:
+        said = f"spec.target.group: there is no valid Monitor {', '.join(missing)}"
+        return refused("MemberMissing", said)
+    return None if found else refused("MemberMissing", "spec.target.group: selects no monitor")
 
 
 def _parents(monitor: Monitor) -> Iterator[Key]:

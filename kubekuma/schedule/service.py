@@ -120,7 +120,7 @@ class Timetable:
             return
         if not paced:
             self._put_at_slot(order.key, now)
-        if before is None or (before.uid, before.generation) != (order.uid, order.generation):
+        if before is None or _occasion(before) != _occasion(order):
             self._make_eager(order.key, now)
 
     def _put_at_slot(self, key: Key, now: float) -> None:
@@ -132,3 +132,7 @@ class Timetable:
         if not self._eager:
             self._eager_at = max(self._eager_at, now)
         self._eager[key] = None
+
+
+def _occasion(order: Enrol) -> tuple[str, int, str]:
+    return order.uid, order.generation, order.occasion

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Final
 
-from kubekuma.model.monitor import Monitor, MonitorSpec
+from kubekuma.model.meta import STATE
+from kubekuma.model.monitor import Monitor, MonitorSpec, MonitorType
 from kubekuma.model.settings import SettingsSpec
 from kubekuma.validate.classes import part_rules
 from kubekuma.validate.rule import FieldError, below
 
 _OF_CONNECTIONS: Final = ("connected", "latencyMs", "peer", "certificateDays")
+_STATES: Final = ("up", "degraded", "down")
 # What ``expect`` can be about, by the target that a check looks at; others know no checker yet.
 _VALUES: Final = {
     "http": ("status", "body", "header.", "json(", "length(", *_OF_CONNECTIONS),
@@ -21,9 +23,16 @@ def monitor_rules(monitor: Monitor) -> Iterator[FieldError]:
     spec = monitor.spec
     yield from part_rules(spec)
     yield from (below("spec", error) for error in _known_value(spec))
+    yield from _set_by_hand(monitor)
     for index, ref in enumerate(spec.depends_on):
         if (ref.namespace or monitor.meta.key.namespace, ref.name) == monitor.meta.key:
             yield FieldError(f"spec.dependsOn[{index}]", "must not be the monitor itself")
+
+
+def _set_by_hand(monitor: Monitor) -> Iterator[FieldError]:
+    state = monitor.meta.annotations.get(STATE)
+    if monitor.spec.type is MonitorType.MANUAL and state not in {None, *_STATES}:
+        yield FieldError(f"metadata.annotations[{STATE}]", f"must be one of {', '.join(_STATES)}")
 
 
 def monitor_under(spec: MonitorSpec, settings: SettingsSpec) -> Iterator[FieldError]:

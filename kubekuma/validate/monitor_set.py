@@ -8,7 +8,7 @@ from typing import Any, Final
 import attrs
 
 from kubekuma.model.kinds import MONITOR
-from kubekuma.model.meta import API_VERSION, Key, ObjectMeta
+from kubekuma.model.meta import API_VERSION, STATE, STATE_MESSAGE, Key, ObjectMeta
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.monitor_set import MonitorSet, SetItem
 from kubekuma.validate.decode import encoded, timestamp
@@ -63,16 +63,26 @@ def item_key(whole: Key, name: str) -> Key:
 
 def _document(whole: MonitorSet, item: SetItem) -> Mapping[str, Any]:
     spec = _with_one_target(_merged(whole.spec.defaults, item.spec))
-    annotations = whole.meta.annotations.items()
     meta = attrs.evolve(
         whole.meta,
         key=item_key(whole.meta.key, item.name),
         uid=f"{whole.meta.uid}/{item.name}",
         generation=_generation(spec),
         labels={**whole.meta.labels, **item.labels},
-        annotations={name: text for name, text in annotations if _OF_KUBECTL not in name},
+        annotations=_annotations(whole.meta.annotations, item.name),
     )
     return _as_monitor(meta, spec)
+
+
+def _annotations(of_set: Mapping[str, str], item: str) -> Mapping[str, str]:
+    """What the set's annotations say of ``item``: all but what is kubectl's or another item's."""
+    common = {
+        name: text
+        for name, text in of_set.items()
+        if _OF_KUBECTL not in name and not name.startswith((STATE, STATE_MESSAGE))
+    }
+    own = {name: of_set.get(f"{name}.{item}") for name in (STATE, STATE_MESSAGE)}
+    return {**common, **{name: text for name, text in own.items() if text is not None}}
 
 
 def _as_monitor(meta: ObjectMeta, spec: Any) -> Mapping[str, Any]:

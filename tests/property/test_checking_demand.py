@@ -9,6 +9,7 @@ from build import at, monitor
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubekuma.check.inside import Inside
 from kubekuma.check.live import Checking
 from kubekuma.check.service import limit_at_once
 from kubekuma.model.meta import Key, SecretKeyRef
@@ -47,7 +48,7 @@ def test_demand_is_that_of_the_monitors_that_are_left(
 ) -> None:
     async def main() -> None:
         await trio.lowlevel.checkpoint()
-        checking = Checking(no_secret, descriptors=DESCRIPTORS, now=lambda: at(0))
+        checking = Checking(no_secret, inside=Inside(), descriptors=DESCRIPTORS, now=lambda: at(0))
         left: dict[str, float] = {}
         for name, figures in steps:
             each = None if figures is None else watched("m", *figures)
@@ -62,7 +63,7 @@ def test_demand_is_that_of_the_monitors_that_are_left(
 
 
 async def test_another_limit_in_the_settings_holds_at_once() -> None:
-    checking = Checking(no_secret, descriptors=DESCRIPTORS, now=lambda: at(0))
+    checking = Checking(no_secret, inside=Inside(), descriptors=DESCRIPTORS, now=lambda: at(0))
     assert checking.limiter.total_tokens == 200
     assert checking.configure(settings(max_concurrent_net_checks=7))
     assert checking.limiter.total_tokens == 7
@@ -72,7 +73,7 @@ async def test_another_limit_in_the_settings_holds_at_once() -> None:
 
 
 async def test_the_default_timeout_is_the_settings_and_fits_the_interval() -> None:
-    checking = Checking(no_secret, descriptors=DESCRIPTORS, now=lambda: at(0))
+    checking = Checking(no_secret, inside=Inside(), descriptors=DESCRIPTORS, now=lambda: at(0))
     checking.configure(settings(default_timeout_seconds=30))
     assert checking.timeout_of(watched("a", 60, None).spec.schedule) == 30
     assert checking.timeout_of(watched("a", 20, None).spec.schedule) == 18
@@ -80,7 +81,7 @@ async def test_the_default_timeout_is_the_settings_and_fits_the_interval() -> No
 
 
 async def test_checks_that_begin_after_a_change_run_under_the_new_settings() -> None:
-    checking = Checking(no_secret, descriptors=DESCRIPTORS, now=lambda: at(0))
+    checking = Checking(no_secret, inside=Inside(), descriptors=DESCRIPTORS, now=lambda: at(0))
     denied = await checking.check(monitor(target={"http": {"url": "http://127.0.0.1:1/"}}))
     allow = attrs.evolve(
         SettingsSpec().networking,

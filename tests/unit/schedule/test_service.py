@@ -103,6 +103,18 @@ async def test_an_edit_is_checked_at_once_and_keeps_the_slot(autojump_clock: Moc
     ]
 
 
+async def test_another_occasion_is_checked_at_once_like_an_edit(
+    autojump_clock: MockClock,
+) -> None:
+    async with scheduler(autojump_clock) as it:
+        await it.follow(enrol(interval_seconds=3600))
+        await trio.sleep(7)
+        await it.follow(enrol(interval_seconds=3600, occasion="down"))
+        await it.follow(enrol(interval_seconds=3600, occasion="down"))
+        await trio.sleep(7)
+    assert it.times()[:2] == [0, 7]
+
+
 async def test_another_interval_takes_another_slot(autojump_clock: MockClock) -> None:
     async with scheduler(autojump_clock) as it:
         await it.follow(enrol(interval_seconds=3600))
