@@ -27,8 +27,9 @@ from kubekuma.serve.health import health_routes
 from kubekuma.serve.index import index_routes
 from kubekuma.serve.metrics import Instruments, metrics_routes
 from kubekuma.serve.monitors import monitor_routes
+from kubekuma.serve.push import push_routes
 from kubekuma.serve.server import WebApp, build_app
-from kubekuma.signs import figures, no_standby, not_ready
+from kubekuma.signs import figures, no_standby, not_ready, takes_nothing
 
 _log = structlog.get_logger(__name__)
 
@@ -114,6 +115,7 @@ class Program:
                     lambda: standby_reason(parts.leadership) is None,
                 ),
                 monitor_routes(parts.board, parts.readers, now),
+                push_routes(self.pipeline.take, partial(takes_nothing, parts), trio.current_time),
             )
         )
 

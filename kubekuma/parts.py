@@ -28,6 +28,7 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.settings import OnApiUnavailable, SettingsSpec
 from kubekuma.model.state import Verdict
+from kubekuma.pushes import Pushes
 from kubekuma.reconcile.health import Vitals
 from kubekuma.reconcile.members import members
 from kubekuma.reconcile.publish import Lanes
@@ -110,6 +111,7 @@ class Parts:
     unwritten: dict[tuple[str, Key], Remembered] = attrs.field(factory=dict)
     resources: Resources = attrs.field(init=False)
     secrets: SecretCache = attrs.field(init=False)
+    pushes: Pushes = attrs.field(init=False)
     checking: Checking = attrs.field(init=False)
     leadership: Leadership = attrs.field(init=False)
     throne: Throne = attrs.field(init=False)
@@ -122,9 +124,10 @@ class Parts:
         self.secrets = SecretCache(partial(read_secret, self.client))
         self._events_in, self.events = trio.open_memory_channel[Event](MOST_WAITING)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.pushes = Pushes(self.ledger.states, now)
         self.checking = Checking(
             self.secrets.value,
-            inside=Inside(members=self._members),
+            inside=Inside(members=self._members, listening=self.pushes.listening),
             descriptors=descriptors,
             now=now,
         )

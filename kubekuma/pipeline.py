@@ -18,21 +18,22 @@ from kubekuma.model.kinds import MONITOR, SETTINGS
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.order import CheckNow, Enrol, Order, Plan, Recheck
+from kubekuma.model.push import Beat, Signal
 from kubekuma.model.result import CheckResult
 from kubekuma.model.settings import SETTINGS_NAME
-from kubekuma.model.state import Checked
 from kubekuma.parts import Parts, now
 from kubekuma.reconcile.health import Vitals, health_conditions
 from kubekuma.reconcile.members import is_member
 from kubekuma.reconcile.publish import run_publisher
 from kubekuma.reconcile.service import Item, run_reconciler
-from kubekuma.reconcile.tell import invalid_event, run_events, transition_event
+from kubekuma.reconcile.tell import invalid_event, log_event, run_events, transition_event
 from kubekuma.reconcile.worker import Effects, Verdicts, became_invalid, reconcile_settings
 from kubekuma.record.ledger import Recorded
-from kubekuma.record.service import run_recorder
+from kubekuma.record.service import Event, run_recorder
 from kubekuma.record.writer import Writer
 from kubekuma.schedule.service import run_scheduler
 from kubekuma.serve.metrics import Instruments
+from kubekuma.serve.problem import Problem
 
 _log = structlog.get_logger(__name__)
 
@@ -52,22 +53,24 @@ class Pipeline:
     parts: Parts
     instruments: Instruments
     _groups: dict[Key, Monitor] = attrs.field(factory=dict, init=False)
-    # There is somebody to give orders to while we lead.
-    _orders: trio.MemorySendChannel[Order] | None = attrs.field(default=None, init=False)
+    # There is somebody at the other ends while we lead.
+    _scheduler: trio.MemorySendChannel[Order] = attrs.field(init=False)
+    _recorder: trio.MemorySendChannel[Event] = attrs.field(init=False)
 
     async def run(self, writer: Writer, stop: trio.Event, started: Callable[[], None]) -> None:
         """Start sinks before sources; at ``stop``, end sources before sinks."""
         parts = self.parts
         orders_in, orders_out = trio.open_memory_channel[Order](math.inf)
         due_in, due_out = trio.open_memory_channel[tuple[Key, ...]](0)
-        results_in, results_out = trio.open_memory_channel[Checked | Plan](RESULTS_WAITING)
+        results_in, results_out = trio.open_memory_channel[Event](RESULTS_WAITING)
         plans_in = results_in.clone()
-        self._orders = orders_in
+        self._scheduler, self._recorder = orders_in, results_in.clone()
 
         async def order(plan: Plan) -> None:
             running = parts.running.get(plan.key) if isinstance(plan, Enrol) else None
             parts.checking.expect(plan.key, running)
             self._note_group(plan.key, running)
+            await self._note_sender(plan)
             await plans_in.send(plan)
             orders_in.send_nowait(plan)
 
@@ -99,7 +102,7 @@ class Pipeline:
             await stages.start(
                 partial(run_scheduler, orders_out, due_in, report_lag=self.instruments.lagged)
             )
-            async with orders_in, plans_in, trio.open_nursery() as sources:
+            async with orders_in, plans_in, self._recorder, trio.open_nursery() as sources:
                 await self._run_sources(sources, order)
                 started()
                 await stop.wait()
@@ -123,21 +126,46 @@ class Pipeline:
             if each.judgement.transition is not None:
                 self.parts.tell(transition_event(each.judgement.transition, each.uid, origin))
 
+    async def take(self, token: str, beat: Beat) -> bool:
+        """Record what the sender with ``token`` reports; False: there is none. Raises Problem."""
+        parts, found = self.parts, False
+        for sender in parts.pushes.senders(token):
+            found = True
+            if beat.signal is Signal.LOG:
+                parts.tell(log_event(sender, beat.message, now()))
+                continue
+            reported = await parts.pushes.report(sender, beat, self._checked)
+            if reported.checked is None:
+                self._look_when_due(sender)
+            try:
+                await self._recorder.send(reported)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                raise Problem(503, "the program stops", retry_after=5) from None
+        return found
+
     def _ask_recheck(self, key: Key, seconds: float) -> None:
         self._order(Recheck(key=key, seconds=seconds))
 
     def _order(self, order: Order) -> None:
         # Never many: of rechecks as many as checks under way, the last of which end when the
         # scheduler has ended already.
-        if self._orders is not None:
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                self._orders.send_nowait(order)
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            self._scheduler.send_nowait(order)
 
     def _note_group(self, key: Key, running: Monitor | None) -> None:
         if running is not None and running.spec.type is MonitorType.GROUP:
             self._groups[key] = running
         else:
             self._groups.pop(key, None)
+
+    async def _note_sender(self, plan: Plan) -> None:
+        sender = self.parts.running.get(plan.key)
+        if sender is None or sender.spec.target.push is None:
+            self.parts.pushes.expect(plan.key, None, None)
+            return
+        ref = sender.spec.target.push.token_secret_ref
+        token = await self.parts.secrets.value(plan.key.namespace, ref)
+        self.parts.pushes.expect(plan.key, sender, token)
 
     def _look_at_groups(self, changed: Sequence[Key]) -> None:
         """Have the groups checked that those who have ``changed`` are members of."""
@@ -163,6 +191,7 @@ class Pipeline:
         # What is alive now stays: looking through it again and again would only hold up everybody.
         gc.collect()
         gc.freeze()
+        parts.pushes.listen()
         parts.ready = True
 
     def _effects(self, order: Callable[[Plan], Awaitable[None]]) -> Effects:
@@ -221,7 +250,15 @@ class Pipeline:
         self.parts.leadership.check_work()
         result = await self.parts.checking.check(monitor)
         self.instruments.checked(monitor, result)
+        if monitor.spec.type is MonitorType.PUSH:
+            self._look_when_due(monitor)
         return result
+
+    def _look_when_due(self, sender: Monitor) -> None:
+        """Have silence found the moment that it is a failure, not at the next slot."""
+        seconds = self.parts.pushes.overdue_in(sender)
+        if 0 < seconds < sender.spec.schedule.interval_seconds:
+            self._ask_recheck(sender.meta.key, seconds)
 
     def _publish(self, verdicts: Verdicts) -> None:
         if verdicts.meta.origin is not None:

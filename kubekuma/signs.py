@@ -36,6 +36,14 @@ def no_standby(parts: Parts) -> Mapping[str, str]:
     return waits
 
 
+def takes_nothing(parts: Parts) -> str | None:
+    """Why no reports of senders can be taken here; None: they can."""
+    why = standby_reason(parts.leadership)
+    if why is None and not parts.ready:
+        return "it is starting or stopping"
+    return why
+
+
 def figures(parts: Parts) -> Iterator[Figure]:
     """The program's own figures, as of now."""
     yield build_info()
@@ -56,6 +64,7 @@ def figures(parts: Parts) -> Iterator[Figure]:
     )
     yield from counts(
         checks_skipped=("Checks left out while the last was under way.", load.skipped),
+        push_reports=("Reports that senders of push monitors made.", parts.pushes.accepted),
         status_errors=("Status writes that failed.", parts.lanes.errors),
         history_errors=("Commits that failed.", health.errors),
         history_commits=("Commits.", health.commits),

@@ -29,6 +29,7 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.IMAP,
         MonitorType.SSH,
         MonitorType.LDAP,
+        MonitorType.PUSH,
         MonitorType.GROUP,
         MonitorType.MANUAL,
     }

@@ -1,11 +1,13 @@
 """What checks of our own affairs are told of them: how members are, what senders have reported."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import attrs
 
 from kubekuma.check.finding import CheckFailed
 from kubekuma.model.meta import Key
+from kubekuma.model.push import Reports
 from kubekuma.model.result import Reason
 from kubekuma.model.state import Verdict
 
@@ -18,10 +20,23 @@ class Member:
     verdict: Verdict
 
 
+@attrs.frozen(kw_only=True)
+class Listening:
+    """What is heard of one sender. ``silent`` counts those who fell silent since anybody was."""
+
+    reports: Reports
+    since: datetime  # we listen
+    silent: Callable[[], int]
+
+
 def _unknown_members(_: Key) -> Sequence[Member]:
     raise CheckFailed(
         Reason.NOT_CHECKED, "how members are is known to the program that watches them, alone"
     )
+
+
+def _nobody_listens(_: Key) -> Listening:
+    raise CheckFailed(Reason.NOT_CHECKED, "reports come to the program that runs, alone")
 
 
 @attrs.frozen(kw_only=True)
@@ -30,3 +45,5 @@ class Inside:
 
     # Of the group so named, those that are not paused.
     members: Callable[[Key], Sequence[Member]] = _unknown_members
+    # Of the push monitor so named.
+    listening: Callable[[Key], Listening] = _nobody_listens

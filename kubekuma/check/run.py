@@ -22,6 +22,7 @@ from kubekuma.check.manual import check_manual
 from kubekuma.check.mqtt import check_mqtt
 from kubekuma.check.ntp import check_ntp
 from kubekuma.check.ping import check_ping
+from kubekuma.check.push import check_push
 from kubekuma.check.radius import check_radius
 from kubekuma.check.redis import check_redis
 from kubekuma.check.sip import check_sip
@@ -141,9 +142,10 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_group(_given(target.group), criteria, check)
         case MonitorType.MANUAL:
             return await check_manual(_given(target.manual), criteria, check)
+        case MonitorType.PUSH:
+            return await check_push(_given(target.push), criteria, check)
         case (
-            MonitorType.PUSH
-            | MonitorType.K8S
+            MonitorType.K8S
             | MonitorType.DOCKER
             | MonitorType.POSTGRESQL
             | MonitorType.MYSQL

@@ -69,6 +69,9 @@ class Reason(StrEnum):
     EXPIRES_SOON = "ExpiresSoon"
     HOST_KEY_MISMATCH = "HostKeyMismatch"
     EXPECTATION_FAILED = "ExpectationFailed"
+    REPORT_OVERDUE = "ReportOverdue"
+    RUN_OVERDUE = "RunOverdue"
+    REPORTED_FAILURE = "ReportedFailure"
     MEMBERS_DOWN = "MembersDown"
     SET_DOWN = "SetDown"  # by a person
     INVERTED = "Inverted"  # it passed, and should not have
@@ -81,6 +84,9 @@ class Reason(StrEnum):
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a word, not a secret
     INTERNAL_ERROR = "InternalError"
     MEMBERS_UNKNOWN = "MembersUnknown"
+    NO_REPORT_YET = "NoReportYet"
+    NOT_LISTENING = "NotListening"  # a report may have come while we were away
+    NO_PUSH_ARRIVES = "NoPushArrives"
     NOT_CHECKED = "NotChecked"  # nobody looked for longer than a heartbeat speaks
 
     @property
@@ -99,6 +105,9 @@ _OURS = frozenset(
         Reason.SECRET_MISSING,
         Reason.INTERNAL_ERROR,
         Reason.MEMBERS_UNKNOWN,
+        Reason.NO_REPORT_YET,
+        Reason.NOT_LISTENING,
+        Reason.NO_PUSH_ARRIVES,
         Reason.NOT_CHECKED,
     }
 )

@@ -6,6 +6,7 @@ from enum import StrEnum
 import attrs
 
 from kubekuma.model.meta import Key
+from kubekuma.model.push import Reports
 from kubekuma.model.result import CheckResult, Outcome, Reason, Timings
 
 
@@ -91,6 +92,7 @@ class MonitorState:
     standing: Standing = Standing()
     last: Heartbeat | None = None
     spoke_at: datetime | None = None
+    reports: Reports = attrs.field(factory=Reports)  # of a sender, if it is a push monitor
 
 
 @attrs.frozen(kw_only=True)
@@ -145,6 +147,7 @@ class Judgement:
     opened: Opened | None = None
     closed: Closed | None = None
     transition: Transition | None = None
+    reports: Reports | None = None  # what they come to now; None: nothing was reported
     recheck_seconds: float | None = None  # None: at the next slot
 
 
@@ -157,3 +160,16 @@ class Checked:
     generation: int
     at: datetime
     result: CheckResult
+
+
+@attrs.frozen(kw_only=True)
+class Reported:
+    """A sender has reported: what its reports come to now, and what the check says then.
+
+    ``checked`` is None if that is no news of the target: a run has only begun.
+    """
+
+    key: Key
+    uid: str
+    reports: Reports
+    checked: Checked | None = None

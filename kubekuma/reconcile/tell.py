@@ -13,6 +13,7 @@ from kubekuma.kube.errors import KubeError, Refused
 from kubekuma.kube.events import Event
 from kubekuma.model.kinds import MONITOR, MONITOR_SET
 from kubekuma.model.meta import Condition, Key
+from kubekuma.model.monitor import Monitor
 from kubekuma.model.state import Transition
 from kubekuma.reconcile.worker import Verdicts
 
@@ -66,6 +67,21 @@ def invalid_event(verdicts: Verdicts, invalid: Condition, at: datetime) -> Event
         note=invalid.message,
         at=at,
         type="Warning",
+    )
+
+
+def log_event(monitor: Monitor, message: str, at: datetime) -> Event:
+    """The Event of something that the sender of a push monitor wants people to read."""
+    meta = monitor.meta
+    item = "" if meta.origin is None else f"{meta.key.name.removeprefix(f'{meta.origin.name}.')} "
+    return Event(
+        kind=MONITOR.name if meta.origin is None else MONITOR_SET.name,
+        key=meta.origin or meta.key,
+        uid=meta.uid.partition("/")[0],
+        reason="Logged",
+        action="Push",
+        note=f"{item}{message}",
+        at=at,
     )
 
 

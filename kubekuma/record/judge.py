@@ -67,7 +67,8 @@ def judge(
         attempt=max(1, after.streak),
     )
     return Judgement(
-        state=MonitorState(
+        state=evolve(
+            state,
             standing=after,
             last=heartbeat,
             spoke_at=state.spoke_at if outcome is Outcome.UNKNOWN else at,

@@ -8,7 +8,7 @@ import attrs
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, Schedule
 from kubekuma.model.order import Drop, Pause, Plan
-from kubekuma.model.state import Checked, Judgement, MonitorState
+from kubekuma.model.state import Checked, Judgement, MonitorState, Reported
 from kubekuma.record.judge import enrol, identity_of, judge, leave, pause, settle
 
 _NEW = MonitorState()
@@ -46,6 +46,18 @@ class Ledger:
         state = self._states.get(checked.key, _NEW)
         judgement = judge(state, checked, monitor.spec, timeout_seconds=timeout_seconds)
         return self._keep(checked.key, checked.uid, judgement)
+
+    def reported(self, reported: Reported, monitor: Monitor, timeout_seconds: float) -> Recorded:
+        """Remember what a sender reports, and judge what that says of the target."""
+        state = self._states.get(reported.key, _NEW)
+        state = attrs.evolve(state, reports=reported.reports)
+        judgement = Judgement(state=state)
+        if reported.checked is not None and monitor.spec.enabled:
+            judgement = judge(
+                state, reported.checked, monitor.spec, timeout_seconds=timeout_seconds
+            )
+        judgement = attrs.evolve(judgement, reports=reported.reports)
+        return self._keep(reported.key, reported.uid, judgement)
 
     def planned(self, plan: Plan, monitor: Monitor | None, now: datetime) -> Recorded | None:
         """Take note of who is watched from now on; None: nothing has changed."""

@@ -10,7 +10,7 @@ import trio
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, Schedule
 from kubekuma.model.order import Plan
-from kubekuma.model.state import Checked
+from kubekuma.model.state import Checked, Reported
 from kubekuma.record.judge import speaks_seconds
 from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.writer import Writer
@@ -23,7 +23,7 @@ SWEEP_PORTION: Final = 200
 SWEEP_PAUSE_SECONDS: Final = 0.1
 SWEEP_EVERY_SECONDS: Final = 10.0
 
-Event: TypeAlias = Checked | Plan
+Event: TypeAlias = Checked | Reported | Plan
 # Asks for another check of a key so many seconds from now. Must not block.
 AskRecheck: TypeAlias = Callable[[Key, float], None]
 # The seconds that a check may take, from its schedule and the settings.
@@ -49,18 +49,25 @@ async def run_recorder(
     Failure: the database's errors are the writer's business.
     """
 
+    def judged(event: Checked | Reported) -> Recorded | None:
+        monitor = monitors.get(event.key)
+        # What is found of a monitor that is gone, or another now, is nobody's any more.
+        if monitor is None or monitor.meta.uid != event.uid:
+            return None
+        timeout = timeout_of(monitor.spec.schedule)
+        if isinstance(event, Reported):
+            return ledger.reported(event, monitor, timeout)
+        if not monitor.spec.enabled:
+            return None
+        if monitor.meta.generation != event.generation:
+            # Says nothing of what is asked now; and while it ran, no other check could.
+            ask_recheck(event.key, 0.0)
+            return None
+        return ledger.checked(event, monitor, timeout)
+
     def take(event: Event) -> None:
-        if isinstance(event, Checked):
-            monitor = monitors.get(event.key)
-            # What is found of a monitor that is gone, or another now, is nobody's any more.
-            if monitor is None or monitor.meta.uid != event.uid or not monitor.spec.enabled:
-                return
-            if monitor.meta.generation != event.generation:
-                # Says nothing of what is asked now; and while it ran, no other check could.
-                ask_recheck(event.key, 0.0)
-                return
-            timeout = timeout_of(monitor.spec.schedule)
-            recorded: Recorded | None = ledger.checked(event, monitor, timeout)
+        if isinstance(event, Checked | Reported):
+            recorded = judged(event)
         else:
             recorded = ledger.planned(event, monitors.get(event.key), now())
         if recorded is None:

@@ -7,6 +7,7 @@ from typing import Final
 from cattrs import Converter
 
 from kubekuma.model.meta import Key
+from kubekuma.model.push import Reports
 from kubekuma.model.state import MonitorState, Standing
 from kubekuma.record.database import Connection
 from kubekuma.record.heartbeats import last_heartbeats, last_spoke
@@ -18,6 +19,10 @@ def load_states(db: Connection) -> tuple[dict[Key, MonitorState], dict[Key, str]
         series: _CONVERTER.structure(json.loads(text), Standing)
         for series, text in db.execute("SELECT series, standing FROM monitor_state")
     }
+    reports = {
+        series: _CONVERTER.structure(json.loads(text), Reports)
+        for series, text in db.execute("SELECT series, reports FROM push_reports")
+    }
     lasts, spoke = last_heartbeats(db), last_spoke(db)
     states, uids = {}, {}
     for series, namespace, name, uid in db.execute("SELECT id, namespace, name, uid FROM series"):
@@ -27,6 +32,7 @@ def load_states(db: Connection) -> tuple[dict[Key, MonitorState], dict[Key, str]
             standing=standings.get(series, Standing()),
             last=lasts.get(series),
             spoke_at=spoke.get(series),
+            reports=reports.get(series, Reports()),
         )
     return states, uids
 
@@ -38,6 +44,15 @@ def save_standing(db: Connection, series: int, standing: Standing) -> None:
         " ON CONFLICT (series) DO UPDATE"
         " SET verdict = excluded.verdict, standing = excluded.standing",
         (series, standing.verdict.value, json.dumps(_CONVERTER.unstructure(standing))),
+    )
+
+
+def save_reports(db: Connection, series: int, reports: Reports) -> None:
+    """Keep what a sender has reported in place of what was kept before."""
+    db.execute(
+        "INSERT INTO push_reports VALUES (?, ?)"
+        " ON CONFLICT (series) DO UPDATE SET reports = excluded.reports",
+        (series, json.dumps(_CONVERTER.unstructure(reports))),
     )
 
 

@@ -15,7 +15,7 @@ from kubekuma.record.database import Connection, StoreError
 from kubekuma.record.heartbeats import heartbeat_row, insert_heartbeats
 from kubekuma.record.incidents import close_incident, insert_span, open_incident
 from kubekuma.record.ledger import Recorded
-from kubekuma.record.states import save_standing, series_of
+from kubekuma.record.states import save_reports, save_standing, series_of
 from kubekuma.record.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -159,7 +159,7 @@ def _matters(entry: Entry) -> bool:
     """Whether ``entry`` says something new, rather than the same once more."""
     if isinstance(entry, Document):
         return True
-    return entry.judgement.standing_changed
+    return entry.judgement.standing_changed or entry.judgement.reports is not None
 
 
 def _commit(db: Connection, batch: Sequence[Entry], series: dict[tuple[Key, str], int]) -> None:
@@ -178,6 +178,8 @@ def _commit(db: Connection, batch: Sequence[Entry], series: dict[tuple[Key, str]
             rows.append(heartbeat_row(number, judgement.heartbeat))
         if judgement.standing_changed:
             save_standing(db, number, judgement.state.standing)
+        if judgement.reports is not None:
+            save_reports(db, number, judgement.reports)
         for span in judgement.spans:
             insert_span(db, number, span)
         if judgement.opened is not None:

@@ -8,6 +8,7 @@ from kubekuma import __version__
 
 _PLACES: Final = {
     "monitors": "/api/v1/monitors",
+    "push": "/push/{token}",
     "metrics": "/metrics",
     "health": "/health",
     "ready": "/ready",

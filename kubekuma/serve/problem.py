@@ -11,12 +11,16 @@ CONTENT_TYPE: Final = "application/problem+json"
 
 
 class Problem(Exception):  # noqa: N818 - the RFC's word
-    """Ends a request with ``status`` and says why, in words for whoever asked."""
+    """Ends a request with ``status`` and says why, in words for whoever asked.
 
-    def __init__(self, status: int, detail: str) -> None:
+    ``retry_after``: seconds after which it is worth asking again.
+    """
+
+    def __init__(self, status: int, detail: str, *, retry_after: int | None = None) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.retry_after = retry_after
 
 
 def problem_response(status: int, detail: str) -> Response:
@@ -35,7 +39,10 @@ def answer_problems(app: Quart) -> None:
 
     @app.errorhandler(Problem)
     async def _(error: Problem) -> Response:
-        return problem_response(error.status, error.detail)
+        response = problem_response(error.status, error.detail)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
 
     @app.errorhandler(HTTPException)
     async def _(error: HTTPException) -> Response:

@@ -35,6 +35,7 @@ from kubekuma.model.target import (
     NtpTarget,
     OAuth2ClientCredentials,
     PingTarget,
+    PushTarget,
     RadiusTarget,
     Resolver,
     ServiceTarget,
@@ -164,6 +165,7 @@ BY_CLASS: Final[Mapping[type, tuple[Rule[Any], ...]]] = {
         ),
     ),
     Expectation: (_expectation,),
+    PushTarget: (_time_zone, at("schedule", lambda it: it.schedule, if_present(text.cron))),
     **dict.fromkeys(
         (
             GrpcTarget,

@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import Final
 from zoneinfo import available_timezones
 
+from kubekuma.kit.cron import parse_cron
 from kubekuma.kit.http_headers import OF_THE_CLIENT, is_header_value
 from kubekuma.kit.json_path import compile_path
 from kubekuma.kit.pattern import occurs
@@ -38,6 +39,7 @@ pattern: Final = accepted_by(compile_pattern)
 json_path: Final = accepted_by(compile_path)
 url: Final = accepted_by(parse_url)
 recurrence: Final = accepted_by(parse_rule)
+cron: Final = accepted_by(parse_cron)
 websocket_url: Final = accepted_by(partial(parse_url, schemes=WEBSOCKET))
 
 
