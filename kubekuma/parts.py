@@ -45,6 +45,7 @@ from kubekuma.record.writer import Document as Remembered
 from kubekuma.record.writer import StoreHealth, Writer
 from kubekuma.resources import ENDPOINTS, Resources
 from kubekuma.serve.board import Board
+from kubekuma.workloads import Workloads
 
 
 @attrs.frozen(kw_only=True)
@@ -112,6 +113,7 @@ class Parts:
     resources: Resources = attrs.field(init=False)
     secrets: SecretCache = attrs.field(init=False)
     pushes: Pushes = attrs.field(init=False)
+    workloads: Workloads = attrs.field(init=False)
     checking: Checking = attrs.field(init=False)
     leadership: Leadership = attrs.field(init=False)
     throne: Throne = attrs.field(init=False)
@@ -125,9 +127,14 @@ class Parts:
         self._events_in, self.events = trio.open_memory_channel[Event](MOST_WAITING)
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.pushes = Pushes(self.ledger.states, now)
+        self.workloads = Workloads(self.credentials, self.client)
         self.checking = Checking(
             self.secrets.value,
-            inside=Inside(members=self._members, listening=self.pushes.listening),
+            inside=Inside(
+                members=self._members,
+                listening=self.pushes.listening,
+                workloads=self.workloads.of,
+            ),
             descriptors=descriptors,
             now=now,
         )

@@ -59,6 +59,14 @@ class Pipeline:
 
     async def run(self, writer: Writer, stop: trio.Event, started: Callable[[], None]) -> None:
         """Start sinks before sources; at ``stop``, end sources before sinks."""
+        async with trio.open_nursery() as watches:
+            await watches.start(self.parts.workloads.run)
+            await self._run_stages(writer, stop, started)
+            watches.cancel_scope.cancel()
+
+    async def _run_stages(
+        self, writer: Writer, stop: trio.Event, started: Callable[[], None]
+    ) -> None:
         parts = self.parts
         orders_in, orders_out = trio.open_memory_channel[Order](math.inf)
         due_in, due_out = trio.open_memory_channel[tuple[Key, ...]](0)

@@ -30,6 +30,7 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.SSH,
         MonitorType.LDAP,
         MonitorType.PUSH,
+        MonitorType.K8S,
         MonitorType.GROUP,
         MonitorType.MANUAL,
     }

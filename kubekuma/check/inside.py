@@ -1,15 +1,17 @@
-"""What checks of our own affairs are told of them: how members are, what senders have reported."""
+"""What checks are told that ask no target: of members, of senders, of the cluster's objects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 import attrs
+import trio
 
 from kubekuma.check.finding import CheckFailed
 from kubekuma.model.meta import Key
 from kubekuma.model.push import Reports
 from kubekuma.model.result import Reason
 from kubekuma.model.state import Verdict
+from kubekuma.model.workload import Workload
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +41,12 @@ def _nobody_listens(_: Key) -> Listening:
     raise CheckFailed(Reason.NOT_CHECKED, "reports come to the program that runs, alone")
 
 
+async def _no_cluster(namespace: str, api_version: str, kind: str) -> Mapping[str, Workload]:
+    del namespace, api_version, kind
+    await trio.lowlevel.checkpoint()
+    raise CheckFailed(Reason.NOT_CHECKED, "the cluster is known to the program that runs, alone")
+
+
 @attrs.frozen(kw_only=True)
 class Inside:
     """What is known at the moment. Without the program that watches, nothing is."""
@@ -47,3 +55,5 @@ class Inside:
     members: Callable[[Key], Sequence[Member]] = _unknown_members
     # Of the push monitor so named.
     listening: Callable[[Key], Listening] = _nobody_listens
+    # Every object of a namespace, apiVersion and kind, by name.
+    workloads: Callable[[str, str, str], Awaitable[Mapping[str, Workload]]] = _no_cluster

@@ -16,6 +16,7 @@ from kubekuma.check.grpc import check_grpc
 from kubekuma.check.http import check_http
 from kubekuma.check.imap import check_imap
 from kubekuma.check.json_query import check_json_query
+from kubekuma.check.k8s import check_k8s
 from kubekuma.check.keyword import check_keyword
 from kubekuma.check.ldap import check_ldap
 from kubekuma.check.manual import check_manual
@@ -144,9 +145,10 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_manual(_given(target.manual), criteria, check)
         case MonitorType.PUSH:
             return await check_push(_given(target.push), criteria, check)
+        case MonitorType.K8S:
+            return await check_k8s(_given(target.k8s), criteria, check)
         case (
-            MonitorType.K8S
-            | MonitorType.DOCKER
+            MonitorType.DOCKER
             | MonitorType.POSTGRESQL
             | MonitorType.MYSQL
             | MonitorType.MSSQL

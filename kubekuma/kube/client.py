@@ -106,6 +106,10 @@ class KubeClient:
         """One object. Raises Refused (404 if there is none) or Unreachable."""
         return await self._send("GET", endpoint.object(key))
 
+    async def resources(self, root: str) -> Document:
+        """What is served under ``root``, such as apis/apps/v1. Raises Refused or Unreachable."""
+        return await self._send("GET", f"/{root}")
+
     async def apply_status(
         self, endpoint: Endpoint, key: Key, body: Document, manager: FieldManager
     ) -> None:

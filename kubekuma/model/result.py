@@ -69,6 +69,9 @@ class Reason(StrEnum):
     EXPIRES_SOON = "ExpiresSoon"
     HOST_KEY_MISMATCH = "HostKeyMismatch"
     EXPECTATION_FAILED = "ExpectationFailed"
+    WORKLOAD_MISSING = "WorkloadMissing"
+    WORKLOAD_NOT_READY = "WorkloadNotReady"
+    JOB_FAILED = "JobFailed"
     REPORT_OVERDUE = "ReportOverdue"
     RUN_OVERDUE = "RunOverdue"
     REPORTED_FAILURE = "ReportedFailure"
@@ -84,6 +87,8 @@ class Reason(StrEnum):
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a word, not a secret
     INTERNAL_ERROR = "InternalError"
     MEMBERS_UNKNOWN = "MembersUnknown"
+    API_UNAVAILABLE = "ApiUnavailable"  # of the cluster
+    NOT_ENDED_YET = "NotEndedYet"
     NO_REPORT_YET = "NoReportYet"
     NOT_LISTENING = "NotListening"  # a report may have come while we were away
     NO_PUSH_ARRIVES = "NoPushArrives"
@@ -105,6 +110,8 @@ _OURS = frozenset(
         Reason.SECRET_MISSING,
         Reason.INTERNAL_ERROR,
         Reason.MEMBERS_UNKNOWN,
+        Reason.API_UNAVAILABLE,
+        Reason.NOT_ENDED_YET,
         Reason.NO_REPORT_YET,
         Reason.NOT_LISTENING,
         Reason.NO_PUSH_ARRIVES,

@@ -384,7 +384,12 @@ class WorkloadRef:
 
     __rules__ = (exactly_one("name", "labelSelector"),)
 
-    api_version: str = says("For example apps/v1.", min_length=1)
+    api_version: str = says(
+        "For example apps/v1.",
+        min_length=1,
+        max_length=253,
+        pattern=r"^([a-z0-9][a-z0-9.-]*/)?v[0-9][a-z0-9]*$",
+    )
     kind: str = says("For example Deployment.", min_length=1, max_length=63)
     name: str | None = says("Name of the object.", default=None, min_length=1)
     label_selector: Mapping[str, str] | None = says(
@@ -407,13 +412,44 @@ class WorkloadTest:
     __rules__ = (needed_when("condition", "type", "Condition"),)
 
     type: WorkloadCheck = says("What is asked.")
-    min: int = says("How many at least.", default=1, low=0, high=100_000)
+    min: int = says(
+        "How many replicas, pods, endpoints or objects at least; of Jobs, the last that has ended"
+        " says how it is.",
+        default=1,
+        low=0,
+        high=100_000,
+    )
     condition: WorkloadCondition | None = says("The condition, for type Condition.", default=None)
 
 
 @attrs.frozen(kw_only=True)
 class K8sTarget:
     """A workload in the monitor's own namespace."""
+
+    __rules__ = (
+        Rule(
+            cel=("self.check.type != 'JobSucceeded' || self.resource.kind in ['Job', 'CronJob']"),
+            holds=lambda it: (
+                it.check.type != "JobSucceeded" or it.resource.kind in {"Job", "CronJob"}
+            ),
+            message="must be Job or CronJob when check.type is JobSucceeded",
+            field_path="resource.kind",
+        ),
+        Rule(
+            cel=(
+                "self.check.type != 'EndpointNonEmpty'"
+                " || self.resource.kind in ['Service', 'Endpoints', 'EndpointSlice']"
+            ),
+            holds=lambda it: (
+                it.check.type != "EndpointNonEmpty"
+                or it.resource.kind in {"Service", "Endpoints", "EndpointSlice"}
+            ),
+            message=(
+                "must be Service, EndpointSlice or Endpoints when check.type is EndpointNonEmpty"
+            ),
+            field_path="resource.kind",
+        ),
+    )
 
     resource: WorkloadRef = says("Which objects.")
     check: WorkloadTest = says("What is asked of them.")

@@ -312,6 +312,7 @@ BUILTINS: Final = (
             ("Deployment", "deployments", "deploy"),
             ("StatefulSet", "statefulsets", "sts"),
             ("DaemonSet", "daemonsets", "ds"),
+            ("ReplicaSet", "replicasets", "rs"),
         )
     ),
     _resource(
@@ -322,6 +323,16 @@ BUILTINS: Final = (
         has_status=True,
         categories=("all",),
         columns=(Column("Completions", "integer", ".status.succeeded"), _AGE),
+    ),
+    _resource(
+        "batch/v1",
+        "CronJob",
+        "cronjobs",
+        _WORKLOAD,
+        has_status=True,
+        short_names=("cj",),
+        categories=("all",),
+        columns=(Column("Last Schedule", "date", ".status.lastScheduleTime"), _AGE),
     ),
     _resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", _FREE),
     _resource(

@@ -30,15 +30,15 @@ _VISIBLE: Final[Mapping[str, Sequence[str]]] = {
         "services",
         "services/status",
     ),
-    "apps": ("daemonsets", "deployments", "statefulsets"),
-    "batch": ("jobs",),
+    "apps": ("daemonsets", "deployments", "replicasets", "statefulsets"),
+    "batch": ("cronjobs", "jobs"),
     "discovery.k8s.io": ("endpointslices",),
     "events.k8s.io": ("events",),
 }
 _EDITABLE: Final[Mapping[str, Sequence[str]]] = {
     "": ("configmaps", "events", "pods", "secrets", "serviceaccounts", "services"),
-    "apps": ("daemonsets", "deployments", "statefulsets"),
-    "batch": ("jobs",),
+    "apps": ("daemonsets", "deployments", "replicasets", "statefulsets"),
+    "batch": ("cronjobs", "jobs"),
 }
 
 

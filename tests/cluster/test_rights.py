@@ -29,6 +29,8 @@ SPACES = (HOME, "shop", "blog", "default")
 # What people change in the UI is written as theirs, and never of the program's own accord: see
 # test_rights_of_people.py.
 FOR_PEOPLE = ("kubekuma-ui", "kubekuma-ui-secrets")
+# What k8s monitors look at: see test_workloads.py.
+FOR_WORKLOADS = ("kubekuma-workloads",)
 HASH = {"name": "alice", "key": "hash"}
 LEASE = {
     "apiVersion": "coordination.k8s.io/v1",
@@ -145,7 +147,7 @@ async def test_every_right_is_used_and_no_other(
     given = {
         right
         for role in roles_of(objects)
-        if role["metadata"]["name"] not in FOR_PEOPLE
+        if role["metadata"]["name"] not in {*FOR_PEOPLE, *FOR_WORKLOADS}
         for rule in role["rules"]
         for right in rights_of(rule)
     }

@@ -84,6 +84,12 @@ def right_used(request: httpx.Request) -> Right:
     return Right(group, resource, verbs[request.method])
 
 
+def _is_discovery(request: httpx.Request) -> bool:
+    """Whether the request asks which kinds there are, as anybody may."""
+    root, *path = request.url.path.strip("/").split("/")
+    return len(path) == (1 if root == "api" else 2)
+
+
 class Recorder:
     """The requests of the product, and what became of them.
 
@@ -99,7 +105,8 @@ class Recorder:
             if not streams and "sendInitialEvents" in request.url.params:
                 return httpx.Response(422, json=NO_STREAMS, request=request)
             answer = await send(client, request, **how)
-            if request.headers["User-Agent"].startswith("kubekuma"):
+            asks = request.headers["User-Agent"].startswith("kubekuma")
+            if asks and not _is_discovery(request):
                 right = right_used(request)
                 (self.refused if answer.status_code == 403 else self.used).add(right)
             return answer

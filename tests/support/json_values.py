@@ -94,7 +94,7 @@ def _text(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
             *("http://example.org/", "wss://example.org/", "GET", "200-299", "X-A", "99.9", "12"),
             *("192.0.2.0/24", "example.org:443", "status", "a", "up", "udp", "1.3.6.1", "/run/a"),
             *("unix:///run/a", "SHA256:" + "A" * 43, "ab" * 32, ":a:", "@a", "a@b", "!a:b"),
-            *("POST", "08:00", "24:00", "tag", "FREQ=DAILY", "#fff", "auto"),
+            *("POST", "08:00", "24:00", "tag", "FREQ=DAILY", "#fff", "auto", "apps/v1"),
         ]
         fits = [text for text in known if not any(problems(schema, text))]
         return st.sampled_from(fits)
