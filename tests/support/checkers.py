@@ -109,4 +109,13 @@ DATAGRAMS: dict[MonitorType, Make] = {
     MonitorType.SNMP: over_snmp,
 }
 # Those without a port, or with a Secret that they cannot do without: they have tests of their own.
-OTHERS = {MonitorType.PING, MonitorType.DOMAIN_EXPIRY, MonitorType.RADIUS}
+OTHERS = {
+    MonitorType.PING,
+    MonitorType.DOMAIN_EXPIRY,
+    MonitorType.RADIUS,
+    # They ask no target at all.
+    MonitorType.GROUP,
+    MonitorType.MANUAL,
+    MonitorType.PUSH,
+    MonitorType.K8S,
+}

@@ -126,8 +126,10 @@ def test_rules_name_fields_that_are_there(kind: Kind) -> None:
     for path, schema in parts(kind):
         for rule in schema.get("x-kubernetes-validations", ()):
             assert rule["message"].startswith("must "), path
-            field = rule.get("fieldPath", "").lstrip(".")
-            assert not field or field in schema["properties"], path
+            below = schema
+            for field in filter(None, rule.get("fieldPath", "").split(".")):
+                assert field in below["properties"], path
+                below = below["properties"][field]
 
 
 @each_kind
