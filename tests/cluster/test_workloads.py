@@ -21,6 +21,7 @@ pytestmark = [
 ]
 
 APPS, CORE, BATCH, DISCOVERY = "apps/v1", "v1", "batch/v1", "discovery.k8s.io/v1"
+SETTINGS = f"/apis/{API_VERSION}/kubekumasettings/kubekuma"
 SELECTOR = {"matchLabels": {"app": "web"}}
 POD_SPEC = {"containers": [{"name": "web", "image": "example.org/web"}]}
 TEMPLATE = {"metadata": {"labels": {"app": "web"}}, "spec": POD_SPEC}
@@ -113,8 +114,14 @@ async def watching(cluster: Cluster, account: Account, folder: Path) -> AsyncIte
         }
     )
     config = {"kubeconfig": account.kubeconfig, "kube_namespace": cluster.namespace}
-    async with program(folder, watch_namespaces=(cluster.namespace,), **config):
-        yield
+    try:
+        async with program(folder, watch_namespaces=(cluster.namespace,), **config):
+            yield
+    finally:
+        # Whoever watches every namespace later would look at workloads as well.
+        with trio.CancelScope(shield=True):
+            await cluster.client.delete(await cluster.path(API_VERSION, "Monitor"))
+            await cluster.client.delete(SETTINGS)
 
 
 @pytest.fixture
