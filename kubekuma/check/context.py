@@ -24,7 +24,8 @@ from kubekuma.model.settings import Networking
 SHOWN_CHARACTERS: Final = 120
 # What Python parses and searches in a millisecond or two.
 FEW_BYTES: Final = 32 * 1024
-JUDGES_AT_ONCE: Final = 2
+# They share one interpreter: two would do no more, and keep the loop waiting for longer.
+JUDGES_AT_ONCE: Final = 1
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class CheckContext:
     contexts: SslContexts
     now: Callable[[], datetime]  # in UTC, for what certificates and clocks say
     misfits: Misfits = attrs.field(factory=Misfits)
-    # Threads that judge large bodies, so that the loop goes on meanwhile.
+    # A thread that judges large bodies, so that the loop goes on meanwhile.
     judge_limiter: trio.CapacityLimiter = attrs.field(
         factory=lambda: trio.CapacityLimiter(JUDGES_AT_ONCE)
     )

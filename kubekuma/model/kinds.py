@@ -27,7 +27,8 @@ class Column:
     priority: int = 0
 
 
-@attrs.frozen(kw_only=True)
+# Caches are asked by it for every object that comes.
+@attrs.frozen(kw_only=True, cache_hash=True)
 class Kind:
     """One kind of resource; ``resource(meta=..., spec=...)`` is a valid one."""
 

@@ -163,6 +163,20 @@ async def test_every_right_is_used_and_no_other(
     assert recorder.refused == set()
 
 
+@pytest.mark.parametrize("server", ["real"], indirect=True)
+async def test_where_lists_come_as_a_stream_nothing_is_listed(
+    cluster: Cluster, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(monkeypatch)
+    async with (
+        installed(cluster, rendered("base"), site) as kubeconfig,
+        at_work(kubeconfig, tmp_path, ()),
+    ):
+        await all_is_well(cluster, site)
+    assert {right.resource for right in recorder.used if right.verb == "watch"} >= {"monitors"}
+    assert not [right for right in recorder.used if right.verb == "list"]
+
+
 BASE = rendered("base")
 RULES = [
     pytest.param(
