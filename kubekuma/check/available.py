@@ -33,6 +33,7 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.K8S,
         MonitorType.GROUP,
         MonitorType.MANUAL,
+        MonitorType.POSTGRESQL,
     }
 )
 

@@ -12,7 +12,7 @@ from kubekuma.check.misfits import Place
 from kubekuma.check.policy import refusal
 from kubekuma.check.proxy import ProxyRoute, enter_tunnel
 from kubekuma.check.resolve import resolve
-from kubekuma.check.secure import Handshake, secure, verifying_context
+from kubekuma.check.secure import Handshake, Prelude, secure, verifying_context
 from kubekuma.check.start_tls import ask_for_tls
 from kubekuma.check.tls_context import ClientPair
 from kubekuma.check.trace import Phase
@@ -26,7 +26,8 @@ from kubekuma.model.target import IpFamily, OptionalTls, Resolver, StartTls, Tls
 class Destination:
     """Where to connect to, and how. ``tls`` absent: in the clear.
 
-    ``start_tls``: the protocol in which to ask for TLS first.
+    ``start_tls``: the protocol in which to ask for TLS first; ``prelude``: how, where that is not
+    all that there is to it.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Destination:
     resolver: Resolver | None = None
     tls: Tls | None = None
     start_tls: StartTls | None = None
+    prelude: Prelude | None = None
     alpn: Sequence[str] = ()
     # Of our own settings: the rules for targets do not hold for it.
     trusted: bool = False
@@ -60,7 +62,7 @@ async def dial(to: Destination, check: Check) -> Wire:
         verify=to.tls.verify,
         lenient=lenient,
         again=again,
-        prelude=partial(ask_for_tls, to.start_tls, to.host) if to.start_tls else None,
+        prelude=to.prelude or (partial(_ask, to.start_tls, to.host) if to.start_tls else None),
     )
     return await secure(connection, how, check)
 
@@ -68,6 +70,11 @@ async def dial(to: Destination, check: Check) -> Wire:
 def tls_of(tls: OptionalTls) -> Tls | None:
     """How TLS is to be made, if it is to be made at all."""
     return tls if tls.enabled or tls.start_tls is not None else None
+
+
+async def _ask(protocol: StartTls, host: str, wire: Wire) -> Wire:
+    await ask_for_tls(protocol, host, wire)
+    return wire
 
 
 async def _reach(

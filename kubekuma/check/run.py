@@ -23,6 +23,7 @@ from kubekuma.check.manual import check_manual
 from kubekuma.check.mqtt import check_mqtt
 from kubekuma.check.ntp import check_ntp
 from kubekuma.check.ping import check_ping
+from kubekuma.check.postgresql import check_postgresql
 from kubekuma.check.push import check_push
 from kubekuma.check.radius import check_radius
 from kubekuma.check.redis import check_redis
@@ -147,9 +148,10 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_push(_given(target.push), criteria, check)
         case MonitorType.K8S:
             return await check_k8s(_given(target.k8s), criteria, check)
+        case MonitorType.POSTGRESQL:
+            return await check_postgresql(_given(target.postgresql), criteria, check)
         case (
             MonitorType.DOCKER
-            | MonitorType.POSTGRESQL
             | MonitorType.MYSQL
             | MonitorType.MSSQL
             | MonitorType.MONGODB

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 import trio
@@ -20,6 +20,9 @@ from kubekuma.model.target import Tls
 
 NAMES_SHOWN: Final = 4
 
+# Says what must be said before, in the clear; returns the wire that TLS goes over.
+Prelude: TypeAlias = Callable[[Wire], Awaitable[Wire]]
+
 
 @attrs.frozen(kw_only=True)
 class Handshake:
@@ -30,8 +33,7 @@ class Handshake:
     lenient: ssl.SSLContext  # as the place's, but for verifying
     # Another connection to where the first one leads.
     again: Callable[[], Awaitable[Connection]]
-    # What must be said before, in the clear, on each connection.
-    prelude: Callable[[Wire], Awaitable[None]] | None = None
+    prelude: Prelude | None = None  # of each connection
 
 
 async def verifying_context(
@@ -92,9 +94,9 @@ async def _look(how: Handshake, check: Check) -> None:
 
 async def _shake(connection: Connection, how: Handshake, context: ssl.SSLContext) -> TlsWire:
     try:
-        under = PlainWire(connection.sock)
+        under: Wire = PlainWire(connection.sock)
         if how.prelude is not None:
-            await how.prelude(under)
+            under = await how.prelude(under)
         wire = TlsWire(under, context, how.place.server_name)
         await wire.handshake()
     except BaseException:

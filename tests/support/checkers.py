@@ -14,6 +14,7 @@ from kubekuma.model.criteria import (
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.target import (
     AnyTarget,
+    DatabaseTarget,
     DnsTarget,
     GrpcTarget,
     HttpTarget,
@@ -78,6 +79,7 @@ STREAMS: dict[MonitorType, Make] = {
     MonitorType.IMAP: plain(MonitorType.IMAP, ServiceTarget),
     MonitorType.SSH: plain(MonitorType.SSH, SshTarget),
     MonitorType.LDAP: plain(MonitorType.LDAP, LdapTarget),
+    MonitorType.POSTGRESQL: plain(MonitorType.POSTGRESQL, DatabaseTarget),
     MonitorType.WEBSOCKET: over_websocket,
     MonitorType.GRPC: plain(MonitorType.GRPC, GrpcTarget),
 }
