@@ -34,6 +34,7 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.GROUP,
         MonitorType.MANUAL,
         MonitorType.POSTGRESQL,
+        MonitorType.MYSQL,
     }
 )
 

@@ -21,6 +21,7 @@ from kubekuma.check.keyword import check_keyword
 from kubekuma.check.ldap import check_ldap
 from kubekuma.check.manual import check_manual
 from kubekuma.check.mqtt import check_mqtt
+from kubekuma.check.mysql import check_mysql
 from kubekuma.check.ntp import check_ntp
 from kubekuma.check.ping import check_ping
 from kubekuma.check.postgresql import check_postgresql
@@ -150,9 +151,10 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_k8s(_given(target.k8s), criteria, check)
         case MonitorType.POSTGRESQL:
             return await check_postgresql(_given(target.postgresql), criteria, check)
+        case MonitorType.MYSQL:
+            return await check_mysql(_given(target.mysql), criteria, check)
         case (
             MonitorType.DOCKER
-            | MonitorType.MYSQL
             | MonitorType.MSSQL
             | MonitorType.MONGODB
             | MonitorType.RABBITMQ

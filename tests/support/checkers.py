@@ -80,6 +80,7 @@ STREAMS: dict[MonitorType, Make] = {
     MonitorType.SSH: plain(MonitorType.SSH, SshTarget),
     MonitorType.LDAP: plain(MonitorType.LDAP, LdapTarget),
     MonitorType.POSTGRESQL: plain(MonitorType.POSTGRESQL, DatabaseTarget),
+    MonitorType.MYSQL: plain(MonitorType.MYSQL, DatabaseTarget),
     MonitorType.WEBSOCKET: over_websocket,
     MonitorType.GRPC: plain(MonitorType.GRPC, GrpcTarget),
 }

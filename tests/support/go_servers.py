@@ -1,0 +1,89 @@
+"""Servers written in Go that Debian has not: built once, then run as programs."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import pytest
+
+# Where it is set, a machine without Go fails instead of leaving their tests out.
+NEED: Final = "KUBEKUMA_TESTS_NEED_GO"
+MYSQLD: Final = Path(__file__).parents[1] / "servers" / "mysqld"
+FERRETDB: Final = "v1.24.0"
+
+
+def mysqld() -> Path:
+    """The server of logins in ``tests/servers/mysqld``."""
+    digest = hashlib.sha256()
+    for source in sorted(MYSQLD.iterdir()):
+        digest.update(source.read_bytes())
+
+    def build(go: str, draft: Path) -> None:
+        _run(go, MYSQLD, "build", "-trimpath", "-ldflags=-s -w", "-o", str(draft), ".")
+
+    return _built(f"mysqld-{digest.hexdigest()[:16]}", build)
+
+
+def ferretdb() -> Path:
+    """FerretDB, which speaks MongoDB's protocol, with SQLite below."""
+
+    def build(go: str, draft: Path) -> None:
+        with TemporaryDirectory(prefix="kubekuma-ferretdb-") as folder:
+            said = _run(
+                go,
+                Path(folder),
+                "mod",
+                "download",
+                "-json",
+                f"github.com/FerretDB/FerretDB@{FERRETDB}",
+            )
+            # It will not start without a file that its releases are built with.
+            sources = Path(folder, "sources")
+            shutil.copytree(json.loads(said)["Dir"], sources, copy_function=shutil.copyfile)
+            for each in (sources, *sources.rglob("*/")):
+                each.chmod(0o755)
+            sources.joinpath("build", "version", "version.txt").write_text(FERRETDB)
+            tags = "-tags=ferretdb_no_postgresql"
+            flags = ("-trimpath", "-ldflags=-s -w", "-buildvcs=false", tags)
+            _run(go, sources, "build", *flags, "-o", str(draft), "./cmd/ferretdb")
+
+    return _built(f"ferretdb-{FERRETDB}", build)
+
+
+def _built(name: str, build: Callable[[str, Path], None]) -> Path:
+    """Build ``name`` unless that is done; who comes while it is being built waits."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "kubekuma-tests")
+    cache.mkdir(parents=True, exist_ok=True)
+    binary = cache / name
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not binary.exists():
+            go = shutil.which("go")
+            if go is None:
+                missing = f"there is no Go, which builds {name}"
+                if os.environ.get(NEED):
+                    pytest.fail(missing)
+                pytest.skip(missing)
+            draft = binary.with_suffix(".draft")
+            build(go, draft)
+            draft.rename(binary)
+    return binary
+
+
+def _run(go: str, folder: Path, *words: str) -> str:
+    # Not the Go that it would download.
+    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": ""}
+    command = ["nice", go, *words]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} fails:\n{done.stderr}")
+    return done.stdout
