@@ -17,7 +17,7 @@ CONSTRAINTS = "constraints.txt"
 
 def install(session: nox.Session, *groups: str) -> None:
     wanted = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("-c", CONSTRAINTS, "-e", ".", *wanted)
+    session.install("-c", CONSTRAINTS, "-e", ".[all]", *wanted)
 
 
 @nox.session
@@ -95,6 +95,7 @@ def constraints(session: nox.Session) -> None:
         "compile",
         "pyproject.toml",
         *groups,
+        "--all-extras",
         "--universal",
         "--no-header",
         "--no-annotate",

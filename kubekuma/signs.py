@@ -49,11 +49,14 @@ def figures(parts: Parts) -> Iterator[Figure]:
     yield build_info()
     yield from leadership_figures(parts.leadership, parts.stalls)
     load, health, limiter = parts.load, parts.store_health, parts.checking.limiter
+    threads = parts.checking.threads
     yield from gauges(
         monitors_watched=("Monitors on the agenda, or paused.", len(parts.running)),
         checks_in_flight=("Checks under way.", load.in_flight),
         checks_waiting=("Checks that are due and wait for a place.", load.waiting),
         checks_at_once=("Checks that may run at once.", limiter.total_tokens),
+        check_threads=("Threads that run client libraries of checks.", threads.running),
+        check_threads_abandoned=("Those nobody waits for any more.", threads.abandoned),
         reconcile_queue_depth=(
             "Objects that wait to be reconciled.",
             len(parts.resources.queue),

@@ -1,5 +1,7 @@
 """Which parts of a spec have a checker in this version."""
 
+from functools import cache
+from importlib.util import find_spec
 from typing import Final
 
 from kubekuma.model.monitor import MonitorSpec, MonitorType
@@ -35,15 +37,30 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.MANUAL,
         MonitorType.POSTGRESQL,
         MonitorType.MYSQL,
+        MonitorType.MSSQL,
     }
 )
 
+# Modules that not every installation has, and the packages that have them.
+_LIBRARIES: Final = {
+    MonitorType.MSSQL: ("pytds", "python-tds"),
+}
+INSTALL: Final = 'pip install "kubekuma[databases]"'
+
 
 def missing(spec: MonitorSpec) -> str | None:
-    """The first part of ``spec`` that no checker can do yet; None when all of it can be done."""
+    """The first part of ``spec`` that no checker can do here; None when all of it can be done."""
     if spec.type not in AVAILABLE_TYPES:
         return f"type {spec.type}"
+    module, package = _LIBRARIES.get(spec.type, (None, ""))
+    if module is not None and not _is_installed(module):
+        return f"type {spec.type} without {package}: {INSTALL}"
     snmp = spec.target.snmp
     if spec.type is MonitorType.SNMP and snmp is not None and snmp.version is SnmpVersion.V3:
         return "target.snmp.version"
     return None
+
+
+@cache
+def _is_installed(module: str) -> bool:
+    return find_spec(module) is not None

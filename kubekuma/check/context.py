@@ -14,6 +14,7 @@ from kubekuma.check.misfits import Misfits
 from kubekuma.check.policy import Policy, parse_policy
 from kubekuma.check.redact import clean, forms, quote, redact
 from kubekuma.check.registries import Registries
+from kubekuma.check.threads import Threads
 from kubekuma.check.tls_context import SslContexts
 from kubekuma.check.tokens import Tokens
 from kubekuma.check.trace import Trace
@@ -52,6 +53,7 @@ class CheckContext:
     # Raw sockets, which hear what others are told.
     privileged: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(20))
     inside: Inside = attrs.field(factory=Inside)
+    threads: Threads = attrs.field(factory=Threads)
     policy: Policy = attrs.field(init=False)
 
     @policy.default

@@ -11,6 +11,7 @@ from kubekuma.check.inside import Inside
 from kubekuma.check.registries import Registries
 from kubekuma.check.run import run_check
 from kubekuma.check.service import limit_at_once
+from kubekuma.check.threads import Threads
 from kubekuma.check.tls_context import SslContexts
 from kubekuma.check.tokens import Tokens
 from kubekuma.model.meta import Key, SecretKeyRef
@@ -34,6 +35,7 @@ class Checking:
     ) -> None:
         self.settings = SettingsSpec()
         self.limiter = trio.CapacityLimiter(1)
+        self.threads = Threads()
         self._secret = secret
         self._inside = inside
         self._now = now
@@ -89,6 +91,7 @@ class Checking:
             registries=self._registries,
             privileged=self._privileged,
             inside=self._inside,
+            threads=self.threads,
         )
 
     def _limit(self) -> None:

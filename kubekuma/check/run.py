@@ -21,6 +21,7 @@ from kubekuma.check.keyword import check_keyword
 from kubekuma.check.ldap import check_ldap
 from kubekuma.check.manual import check_manual
 from kubekuma.check.mqtt import check_mqtt
+from kubekuma.check.mssql import check_mssql
 from kubekuma.check.mysql import check_mysql
 from kubekuma.check.ntp import check_ntp
 from kubekuma.check.ping import check_ping
@@ -153,9 +154,10 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_postgresql(_given(target.postgresql), criteria, check)
         case MonitorType.MYSQL:
             return await check_mysql(_given(target.mysql), criteria, check)
+        case MonitorType.MSSQL:
+            return await check_mssql(_given(target.mssql), criteria, check)
         case (
             MonitorType.DOCKER
-            | MonitorType.MSSQL
             | MonitorType.MONGODB
             | MonitorType.RABBITMQ
             | MonitorType.KAFKA

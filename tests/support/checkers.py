@@ -81,6 +81,7 @@ STREAMS: dict[MonitorType, Make] = {
     MonitorType.LDAP: plain(MonitorType.LDAP, LdapTarget),
     MonitorType.POSTGRESQL: plain(MonitorType.POSTGRESQL, DatabaseTarget),
     MonitorType.MYSQL: plain(MonitorType.MYSQL, DatabaseTarget),
+    MonitorType.MSSQL: plain(MonitorType.MSSQL, DatabaseTarget),
     MonitorType.WEBSOCKET: over_websocket,
     MonitorType.GRPC: plain(MonitorType.GRPC, GrpcTarget),
 }

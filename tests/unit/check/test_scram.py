@@ -62,6 +62,17 @@ async def test_the_examples_of_the_rfcs(kind: Hash) -> None:
     assert said == [f"n,,n=user,r={example['nonce']}", example["proof"]]
 
 
+async def test_a_name_cannot_end_its_field(kind: Hash) -> None:
+    async def say(message: bytes) -> bytes:
+        await trio.lowlevel.checkpoint()
+        assert message == f"n,,n=o=2Cl=3Dd,r={EXAMPLES[kind]['nonce']}".encode()
+        return b""
+
+    check = Check(meta=ObjectMeta(key=Key("ns", "m")), context=check_context(), trace=Trace())
+    with pytest.raises(CheckFailed):
+        await prove(kind, Login("o,l=d", "pencil"), say, check)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
