@@ -38,12 +38,14 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.POSTGRESQL,
         MonitorType.MYSQL,
         MonitorType.MSSQL,
+        MonitorType.MONGODB,
     }
 )
 
 # Modules that not every installation has, and the packages that have them.
 _LIBRARIES: Final = {
     MonitorType.MSSQL: ("pytds", "python-tds"),
+    MonitorType.MONGODB: ("pymongo", "pymongo"),
 }
 INSTALL: Final = 'pip install "kubekuma[databases]"'
 

@@ -20,6 +20,7 @@ from kubekuma.check.k8s import check_k8s
 from kubekuma.check.keyword import check_keyword
 from kubekuma.check.ldap import check_ldap
 from kubekuma.check.manual import check_manual
+from kubekuma.check.mongodb import check_mongodb
 from kubekuma.check.mqtt import check_mqtt
 from kubekuma.check.mssql import check_mssql
 from kubekuma.check.mysql import check_mysql
@@ -156,13 +157,9 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_mysql(_given(target.mysql), criteria, check)
         case MonitorType.MSSQL:
             return await check_mssql(_given(target.mssql), criteria, check)
-        case (
-            MonitorType.DOCKER
-            | MonitorType.MONGODB
-            | MonitorType.RABBITMQ
-            | MonitorType.KAFKA
-            | MonitorType.SCENARIO
-        ):
+        case MonitorType.MONGODB:
+            return await check_mongodb(_given(target.mongodb), criteria, check)
+        case MonitorType.DOCKER | MonitorType.RABBITMQ | MonitorType.KAFKA | MonitorType.SCENARIO:
             # Not reached: ``missing`` is asked before a monitor is enrolled.
             raise CheckFailed(Reason.INTERNAL_ERROR, f"there is no checker for type {kind}")
         case _:

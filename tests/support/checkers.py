@@ -19,6 +19,7 @@ from kubekuma.model.target import (
     GrpcTarget,
     HttpTarget,
     LdapTarget,
+    MongodbTarget,
     MqttTarget,
     NtpTarget,
     RedisTarget,
@@ -82,6 +83,7 @@ STREAMS: dict[MonitorType, Make] = {
     MonitorType.POSTGRESQL: plain(MonitorType.POSTGRESQL, DatabaseTarget),
     MonitorType.MYSQL: plain(MonitorType.MYSQL, DatabaseTarget),
     MonitorType.MSSQL: plain(MonitorType.MSSQL, DatabaseTarget),
+    MonitorType.MONGODB: plain(MonitorType.MONGODB, MongodbTarget),
     MonitorType.WEBSOCKET: over_websocket,
     MonitorType.GRPC: plain(MonitorType.GRPC, GrpcTarget),
 }

@@ -31,6 +31,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ("kind", "said"),
     [
         (MonitorType.MSSQL, 'type mssql without python-tds: pip install "kubekuma[databases]"'),
+        (MonitorType.MONGODB, 'type mongodb without pymongo: pip install "kubekuma[databases]"'),
         (MonitorType.POSTGRESQL, None),
         (MonitorType.MYSQL, None),
     ],
