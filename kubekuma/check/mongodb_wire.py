@@ -1,7 +1,7 @@
 """Commands and answers of MongoDB's wire protocol (OP_MSG), over a wire.
 
-Documents are read and written by the bson that comes with pymongo, which is an extra: it is
-imported when the first check needs it.
+Documents are read and written by the bson that comes with pymongo, which is an extra: whoever
+makes a ``MongoWire`` has loaded it.
 """
 
 import struct

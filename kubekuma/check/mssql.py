@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any, Final
 
 import attrs
@@ -36,6 +35,9 @@ async def check_mssql(
 ) -> Sequence[Finding]:
     """Log in and run the query in a transaction that is never committed."""
     login = await login_of(target.credentials, check)
+    threads = check.context.threads
+    # Before the first phase: this is not the target's time.
+    pytds = await threads.load("pytds", check.trace)
     to = attrs.evolve(destination(target, PORT), start_tls=None, prelude=ask_for_tls)
     wire = await dial(to, check)
     try:
@@ -43,23 +45,23 @@ async def check_mssql(
         if to.tls is None:
             await ask_for_none(wire)
         sock = BlockingWire(AfterPrelogin(wire))
-        threads = check.context.threads
-        enter = partial(_connect, sock, to.host, login, target.database)
-        connection = await threads.run(partial(_calling, sock, enter), check.trace)
+        enter = partial(_connect, pytds, sock, to.host, login, target.database)
+        connection = await threads.run(partial(_calling, pytds, sock, enter), check.trace)
         check.trace.enter(Phase.TRANSFER, "waiting for the answer to the query")
         query = target.query or QUERY
         check.trace.say("> %s", query)
         ask = partial(_ask, connection, query)
-        output = await threads.run(partial(_calling, sock, ask), check.trace)
+        output = await threads.run(partial(_calling, pytds, sock, ask), check.trace)
         check.trace.say("< %s", output)
     finally:
         wire.close()
     return judge_service("mssql", output, criteria, check)
 
 
-def _connect(sock: BlockingWire, host: str, login: Login, database: str | None) -> Any:
-    # No second attempt, and no waiting for it: time and order are the check's.
-    return import_module("pytds").connect(
+def _connect(pytds: Any, sock: BlockingWire, host: str, login: Login, database: str | None) -> Any:
+    # No second attempt, and no waiting for it: time and order are the check's. Not "read-only":
+    # that asks to be sent to another server.
+    return pytds.connect(
         host,
         database=database,
         user=login.user,
@@ -67,7 +69,6 @@ def _connect(sock: BlockingWire, host: str, login: Login, database: str | None) 
         port=PORT,  # of a connection that there is already
         sock=sock,
         appname="kubekuma",
-        readonly=True,
         login_timeout=0,
         disable_connect_retry=True,
     )
@@ -97,19 +98,19 @@ def _text(value: object) -> str:
             return str(value)
 
 
-def _calling(sock: BlockingWire, call: partial[Any]) -> Any:
+def _calling(pytds: Any, sock: BlockingWire, call: partial[Any]) -> Any:
     try:
         return sock.calling(call)
     except (CheckFailed, MemoryError):
         raise
     except Exception as error:
-        raise _failure(error) from error
+        raise _failure(pytds, error) from error
 
 
-def _failure(error: Exception) -> CheckFailed:
+def _failure(pytds: Any, error: Exception) -> CheckFailed:
     # A failed attempt is one of several to the library.
     cause = error.__cause__ if isinstance(error, TimeoutError) else error
-    if not isinstance(cause, import_module("pytds").DatabaseError):
+    if not isinstance(cause, pytds.DatabaseError):
         return no_tds()
     whole, number = str(cause.args[0]), cause.msg_no
     if _NO_SUCH_DATABASE in whole:

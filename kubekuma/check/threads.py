@@ -1,7 +1,10 @@
 """Threads for libraries that block: a bounded number, apart from trio's own."""
 
+import sys
 from collections.abc import Callable
-from typing import Final, TypeVar
+from functools import partial
+from importlib import import_module
+from typing import Any, Final, TypeVar
 
 import trio
 
@@ -43,6 +46,12 @@ class Threads:
             )
         finally:
             self._awaited -= 1
+
+    async def load(self, name: str, trace: Trace) -> Any:
+        """Import the library ``name``: the first time in a thread, as that takes a while."""
+        if name not in sys.modules:
+            await self.run(partial(import_module, name), trace)
+        return import_module(name)
 
     @property
     def running(self) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+import bson.json_util
+import pytds
 from fakes.targets import monitor_of
 
 from kubekuma.model.criteria import (
@@ -36,6 +38,8 @@ from kubekuma.model.target import (
 )
 
 LONG_SECONDS = 600
+# Loaded by now: where time is virtual it does not wait for the thread that would load them.
+LIBRARIES = (bson.json_util, pytds)
 
 Make: TypeAlias = Callable[[int], Monitor]
 
