@@ -183,6 +183,7 @@ async def run(count: int) -> None:
         order=nothing,
         publish=published.append,
         forget=lambda _, __: None,
+        holds=lambda _, __, ___: None,
         settings_changed=lambda _: False,
         health=tuple[Condition, ...],
         again_after=lambda _, __, ___: None,

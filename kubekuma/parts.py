@@ -28,6 +28,7 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.settings import OnApiUnavailable, SettingsSpec
 from kubekuma.model.state import Verdict
+from kubekuma.overlays import Overlays
 from kubekuma.pushes import Pushes
 from kubekuma.reconcile.health import Vitals
 from kubekuma.reconcile.members import members
@@ -114,6 +115,7 @@ class Parts:
     secrets: SecretCache = attrs.field(init=False)
     pushes: Pushes = attrs.field(init=False)
     workloads: Workloads = attrs.field(init=False)
+    overlays: Overlays = attrs.field(init=False)
     checking: Checking = attrs.field(init=False)
     leadership: Leadership = attrs.field(init=False)
     throne: Throne = attrs.field(init=False)
@@ -128,6 +130,7 @@ class Parts:
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.pushes = Pushes(self.ledger.states, now)
         self.workloads = Workloads(self.credentials, self.client)
+        self.overlays = Overlays(self.running, self.ledger.states)
         self.checking = Checking(
             self.secrets.value,
             inside=Inside(

@@ -14,13 +14,14 @@ import trio
 from kubekuma.check.available import missing
 from kubekuma.check.service import run_checks
 from kubekuma.following import unfollowed
-from kubekuma.model.kinds import MONITOR, SETTINGS
+from kubekuma.model.kinds import MONITOR, SETTINGS, SILENCE, WINDOW
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.order import CheckNow, Enrol, Order, Plan, Recheck
 from kubekuma.model.push import Beat, Signal
+from kubekuma.model.reach import Selects
 from kubekuma.model.result import CheckResult
-from kubekuma.model.settings import SETTINGS_NAME
+from kubekuma.model.settings import SETTINGS_NAME, SettingsSpec
 from kubekuma.parts import Parts, now
 from kubekuma.reconcile.health import Vitals, health_conditions
 from kubekuma.reconcile.members import is_member
@@ -80,6 +81,8 @@ class Pipeline:
             self._note_group(plan.key, running)
             await self._note_sender(plan)
             await plans_in.send(plan)
+            if running is not None and (overlaid := parts.overlays.over(running)) is not None:
+                await plans_in.send(overlaid)
             orders_in.send_nowait(plan)
 
         async with trio.open_nursery() as stages:
@@ -192,9 +195,14 @@ class Pipeline:
         effects = self._effects(order)
         await reconcile_settings(SETTINGS_KEY, effects)
         registry = parts.resources.registry(effects)
+        # Before anything is checked: within planned work there are no outages.
+        for kind in (WINDOW, SILENCE):
+            for key in parts.resources.keys(kind):
+                await registry[kind.name](key)
         await sources.start(run_reconciler, parts.resources.queue, registry)
         sources.start_soon(self._publish_when_all_is_scheduled)
         sources.start_soon(self._drop_vanished)
+        sources.start_soon(parts.overlays.run, self._recorder.send)
         sources.start_soon(self._watch_vitals)
         # What is alive now stays: looking through it again and again would only hold up everybody.
         gc.collect()
@@ -212,13 +220,24 @@ class Pipeline:
             order=order,
             publish=self._publish,
             forget=parts.reporter.forget,
-            settings_changed=parts.checking.configure,
+            holds=self._holds,
+            settings_changed=self._settings_changed,
             health=lambda: (*health_conditions(parts.vitals), *parts.throne.conditions()),
             again_after=lambda kind, key, seconds: parts.resources.queue.add_after(
                 Item(kind, key), seconds
             ),
             now=now,
         )
+
+    def _settings_changed(self, settings: SettingsSpec) -> bool:
+        self.parts.ledger.flapping = settings.scheduler.flapping
+        return self.parts.checking.configure(settings)
+
+    def _holds(self, kind: str, key: Key, selects: Selects | None) -> None:
+        if kind == WINDOW.name:
+            self.parts.overlays.window(key, selects)
+        elif kind == SILENCE.name:
+            self.parts.overlays.silence(key, selects)
 
     async def _publish_when_all_is_scheduled(self) -> None:
         # Thousands of first statuses would only keep the first checks waiting.

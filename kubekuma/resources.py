@@ -137,6 +137,10 @@ class Resources:
                 if not kinds or sync.kind in kinds:
                     await sync.tried.wait()
 
+    def keys(self, kind: Kind) -> tuple[Key, ...]:
+        """Every object of ``kind``."""
+        return tuple(self._caches[kind.name].keys())
+
     async def listed(self) -> None:
         """Wait until it is known which monitors there are, whatever the others do."""
         for kind in ESSENTIAL:

@@ -27,6 +27,7 @@ class Charge(StrEnum):
     DEGRADED = "degraded"
     DOWN = "down"
     UNKNOWN = "unknown"
+    MAINTENANCE = "maintenance"
     PAUSED = "paused"
 
 
@@ -48,10 +49,15 @@ class Standing:
     charge: Charge = Charge.UNKNOWN
     charged_at: datetime | None = None  # start of the last span
     paused: bool = False
+    maintenance: bool = False  # planned work goes on
+    silenced: bool = False
+    flapping: bool = False
+    changes: tuple[datetime, ...] = ()  # of late, from down to another verdict and back
     left_at: datetime | None = None  # paused or gone since: an outage is not held open for long
     incident: str | None = None
     incident_started_at: datetime | None = None
     incident_confirmed_at: datetime | None = None
+    recovered_at: datetime | None = None  # when it was last down no more: an outage ends there
     identity: str = ""  # of target and criteria: another one starts the counters anew
     certificate_expires_at: datetime | None = None
     certificate_valid: bool | None = None
@@ -59,12 +65,18 @@ class Standing:
     @property
     def shown(self) -> str:
         """The state that people see: an overlay if one lies on top, else the verdict."""
-        return "paused" if self.paused else self.verdict.value
+        return next((name for name in self.overlays if name in _ON_TOP), self.verdict.value)
 
     @property
     def overlays(self) -> tuple[str, ...]:
         """What we do about the target, whatever it does."""
-        return ("paused",) if self.paused else ()
+        names = ("paused", "maintenance", "flapping", "silenced")
+        return tuple(name for name in names if getattr(self, name))
+
+
+_ON_TOP = ("paused", "maintenance", "flapping")
+# Every state that people may see.
+SHOWN = (*(verdict.value for verdict in Verdict), *_ON_TOP)
 
 
 @attrs.frozen(kw_only=True)
@@ -173,3 +185,12 @@ class Reported:
     uid: str
     reports: Reports
     checked: Checked | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Overlaid:
+    """What windows and silences say of a monitor now."""
+
+    key: Key
+    maintenance: bool
+    silenced: bool

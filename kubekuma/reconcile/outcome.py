@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 from kubekuma.model.meta import Condition, ObjectMeta, Truth
+from kubekuma.model.reach import Selects
 from kubekuma.validate.rule import FieldError
 
 
@@ -31,6 +32,7 @@ class Outcome:
     reconciled: Said
     forbidden: Said | None = None
     status: Any = None
+    holds: Selects | None = None  # of a window or silence: the monitors over which it lies now
     again_seconds: float | None = None  # when time alone will have changed the outcome
 
 

@@ -25,20 +25,29 @@ def plan_window(window: Window, world: World, now: datetime) -> Outcome:
     """Plan for planned work: whether it goes on, when it begins next, and for how many."""
     spec, namespace = window.spec, window.meta.key.namespace
     active, following, change = _occurrences(spec.schedule, now)
+    active = spec.enabled and active
+    selects = selector(spec.match, namespace, world.home)
     status = WindowStatus(
-        is_active=spec.enabled and active,
+        is_active=active,
         next_occurrence=following if spec.enabled else None,
-        monitor_count=count(world.monitors, selector(spec.match, namespace, world.home)),
+        monitor_count=count(world.monitors, selects),
     )
     missing = [
         f"spec.pages[{index}]: there is no valid StatusPage {name}"
         for index, name in enumerate(spec.pages)
         if in_force(world.pages, Key(namespace, name)) is None
     ]
-    reconciled = refused("PageMissing", "; ".join(missing)) if missing else NOT_MUTED
+    reconciled = Said(Truth.TRUE, "Active") if active else _waits(following)
+    if missing:
+        reconciled = refused("PageMissing", "; ".join(missing))
     if not spec.enabled:
         reconciled = Said(Truth.TRUE, "Disabled", "spec.enabled is false")
-    return Outcome(reconciled=reconciled, status=status, again_seconds=_wait(change, now))
+    return Outcome(
+        reconciled=reconciled,
+        status=status,
+        holds=selects if active and spec.behavior.suppress_notifications else None,
+        again_seconds=_wait(change, now),
+    )
 
 
 def plan_silence(silence: Silence, world: World, now: datetime) -> Outcome:
@@ -47,10 +56,11 @@ def plan_silence(silence: Silence, world: World, now: datetime) -> Outcome:
     begins = spec.starts_at or silence.meta.created_at or now
     active = begins <= now < spec.expires_at
     left = spec.expires_at - now
+    selects = selector(spec.match, namespace, world.home)
     status = SilenceStatus(
         is_active=active,
         expires_in=_coarse(left) if left > timedelta(0) else None,
-        affected_count=count(world.monitors, selector(spec.match, namespace, world.home)),
+        affected_count=count(world.monitors, selects),
     )
     reconciled = NOT_MUTED
     change: datetime | None = begins if now < begins else spec.expires_at
@@ -60,7 +70,18 @@ def plan_silence(silence: Silence, world: World, now: datetime) -> Outcome:
         # The text of what is left changes before the end does come.
         unit = timedelta(days=1) if left > timedelta(days=1) else timedelta(hours=1)
         change = now + min(left % unit or unit, left)
-    return Outcome(reconciled=reconciled, status=status, again_seconds=_wait(change, now))
+    return Outcome(
+        reconciled=reconciled,
+        status=status,
+        holds=selects if active else None,
+        again_seconds=_wait(change, now),
+    )
+
+
+def _waits(following: datetime | None) -> Said:
+    if following is None:
+        return Said(Truth.TRUE, "Over", "it does not come again")
+    return Said(Truth.TRUE, "Scheduled")
 
 
 def occurrences(schedule: WindowSchedule) -> Iterator[tuple[datetime, datetime]]:

@@ -10,6 +10,7 @@ from kubekuma.model.kinds import MONITOR, SETTINGS, Kind
 from kubekuma.model.meta import Condition, Key, ObjectMeta, SecretKeyRef, Truth
 from kubekuma.model.monitor import Monitor, MonitorSpec
 from kubekuma.model.order import Plan as Order
+from kubekuma.model.reach import Selects
 from kubekuma.model.settings import Settings, SettingsSpec
 from kubekuma.reconcile.outcome import (
     NOT_ATTEMPTED,
@@ -57,6 +58,7 @@ class Effects:
     order: Callable[[Order], Awaitable[None]]
     publish: Callable[[Verdicts], None]
     forget: Callable[[str, Key], None]
+    holds: Callable[[str, Key, Selects | None], None]  # over whom a window or silence lies now
     settings_changed: Callable[[SettingsSpec], bool]
     health: Callable[[], tuple[Condition, ...]]
     again_after: Callable[[str, Key, float], None]
@@ -106,6 +108,7 @@ async def reconcile_other(kind: Kind, objects: Objects[Any], key: Key, effects: 
     """
     seen = objects.get(key)
     if seen is None:
+        effects.holds(kind.name, key, None)
         effects.forget(kind.name, key)
         return
     meta, said = seen.latest.meta, None
@@ -114,6 +117,7 @@ async def reconcile_other(kind: Kind, objects: Objects[Any], key: Key, effects: 
     outcome = Outcome(reconciled=NOT_ATTEMPTED)
     if seen.valid is not None and not (said and kind.name in FAIL_CLOSED):
         outcome = await _outcome(kind, seen.valid, effects)
+    effects.holds(kind.name, key, outcome.holds)
     reconciled = outcome.reconciled
     if said is not None and seen.valid is not None and kind.name not in FAIL_CLOSED:
         reconciled = goes_on(seen.valid.meta)

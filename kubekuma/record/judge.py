@@ -14,6 +14,7 @@ from attrs import evolve
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import MonitorSpec, Schedule
 from kubekuma.model.result import CheckResult, Outcome, Reason
+from kubekuma.model.settings import Flapping
 from kubekuma.model.state import (
     Charge,
     Checked,
@@ -22,12 +23,16 @@ from kubekuma.model.state import (
     Judgement,
     MonitorState,
     Opened,
+    Overlaid,
     Span,
     Standing,
     Transition,
     Verdict,
 )
+from kubekuma.record.flapping import with_flapping, without_flapping
 
+# What holds without settings.
+ALWAYS: Final = Flapping()
 # Who comes back sooner was never away: an outage goes on as if nothing had happened.
 LEFT_SECONDS: Final = 120
 
@@ -44,7 +49,12 @@ _CHARGE: Final = {
 
 
 def judge(
-    state: MonitorState, checked: Checked, spec: MonitorSpec, *, timeout_seconds: float
+    state: MonitorState,
+    checked: Checked,
+    spec: MonitorSpec,
+    *,
+    timeout_seconds: float,
+    flapping: Flapping = ALWAYS,
 ) -> Judgement:
     """What the check that has ended makes of the monitor."""
     before, schedule, at = state.standing, spec.schedule, checked.at
@@ -56,6 +66,7 @@ def judge(
         after = quiet
     else:
         after = _advance(checked.key, _seeing(quiet, at), _LEADS_TO[outcome], schedule, at)
+        after = _closing(with_flapping(quiet, after, schedule, flapping, at))
     heartbeat = Heartbeat(
         at=at,
         outcome=outcome,
@@ -90,7 +101,7 @@ def enrol(key: Key, state: MonitorState, identity: str, at: datetime) -> Judgeme
         after = evolve(_without_streak(after), paused=False, since=at)
     if identity != after.identity:
         # Another target, other counters; an outage that is under way goes on.
-        after = evolve(_without_streak(after), identity=identity)
+        after = evolve(without_flapping(_without_streak(after)), identity=identity)
     if after.left_at is not None:
         away = at - after.left_at > timedelta(seconds=LEFT_SECONDS)
         after = _as_new(after) if away else after
@@ -102,7 +113,8 @@ def pause(key: Key, state: MonitorState, at: datetime) -> Judgement:
     """A person has switched the monitor off."""
     before = state.standing
     after = evolve(before, paused=True, since=at, left_at=before.left_at or at)
-    after = before if before.paused else _charged(_without_streak(after), Charge.PAUSED, at)
+    after = without_flapping(_without_streak(after))
+    after = before if before.paused else _charged(after, Charge.PAUSED, at)
     return _by_hand(key, state, before, after, at)
 
 
@@ -113,13 +125,36 @@ def leave(key: Key, state: MonitorState, at: datetime) -> Judgement:
     return _by_hand(key, state, before, _charged(after, Charge.UNKNOWN, at), at)
 
 
+def overlay(key: Key, state: MonitorState, overlaid: Overlaid, at: datetime) -> Judgement:
+    """Windows or silences have begun or ended.
+
+    What happens within planned work is charged to nobody, and makes no outage
+    unless it outlives the work.
+    """
+    before = state.standing
+    after = evolve(before, maintenance=overlaid.maintenance, silenced=overlaid.silenced)
+    if after.maintenance is not before.maintenance and not after.paused and not after.left_at:
+        # In maintenance, this charges maintenance.
+        after = _charged(after, _charge_of(after), at)
+        if after.verdict is Verdict.DOWN:
+            after = _opening(key, after, at, at)
+    return _by_hand(key, state, before, after, at)
+
+
 def settle(
-    key: Key, state: MonitorState, schedule: Schedule, now: datetime, *, timeout_seconds: float
+    key: Key,
+    state: MonitorState,
+    schedule: Schedule,
+    now: datetime,
+    *,
+    timeout_seconds: float,
+    flapping: Flapping = ALWAYS,
 ) -> Judgement | None:
     """What the mere passing of time makes of the monitor; None: nothing."""
     before = state.standing
     if before.left_at is None:
         after = _after_silence(before, state, schedule, timeout_seconds, now)
+        after = _closing(with_flapping(before, after, schedule, flapping, now))
     elif before.incident and now - before.left_at > timedelta(seconds=LEFT_SECONDS):
         after = _as_new(before)
     else:
@@ -191,16 +226,30 @@ def _reached(key: Key, standing: Standing, verdict: Verdict, at: datetime) -> St
         case _:
             began = standing.streak_at or at
     after = _with_verdict(evolve(_without_streak(standing), settled=verdict), verdict, at)
-    if verdict is Verdict.DOWN and after.incident is None:
-        after = evolve(
-            after,
-            incident=_incident_id(key, began),
-            incident_started_at=began,
-            incident_confirmed_at=at,
-        )
-    elif verdict is not Verdict.DOWN:
-        after = _without_incident(after)
+    if verdict is Verdict.DOWN:
+        after = _opening(key, after, began, at)
+    elif standing.verdict is Verdict.DOWN:
+        after = evolve(after, recovered_at=began)
     return _charged(after, _CHARGE[verdict], began)
+
+
+def _opening(key: Key, standing: Standing, began: datetime, at: datetime) -> Standing:
+    """``standing`` with an outage, unless there is one or planned work is why it is down."""
+    if standing.incident is not None or standing.maintenance:
+        return standing
+    return evolve(
+        standing,
+        incident=_incident_id(key, began),
+        incident_started_at=began,
+        incident_confirmed_at=at,
+        recovered_at=None,
+    )
+
+
+def _closing(standing: Standing) -> Standing:
+    """``standing`` without an outage, if there is none any more and it stays so."""
+    over = standing.verdict in {Verdict.UP, Verdict.DEGRADED} and not standing.flapping
+    return _without_incident(standing) if over else standing
 
 
 def _with_verdict(standing: Standing, verdict: Verdict, at: datetime) -> Standing:
@@ -254,7 +303,16 @@ def _seeing(standing: Standing, at: datetime) -> Standing:
     return evolve(_without_streak(standing), verdict=Verdict.PENDING, since=at)
 
 
+def _charge_of(standing: Standing) -> Charge:
+    """What time is charged as from now on; while a verdict is doubted, as before."""
+    doubted = standing.verdict is Verdict.PENDING and standing.settled is not None
+    verdict = standing.settled if doubted and standing.settled else standing.verdict
+    return _CHARGE.get(verdict, Charge.UNKNOWN)
+
+
 def _charged(standing: Standing, charge: Charge, start: datetime) -> Standing:
+    if standing.maintenance and charge is not Charge.PAUSED:
+        charge = Charge.MAINTENANCE
     if charge is standing.charge and standing.charged_at is not None:
         return standing
     # Spans follow one another: what is charged already stays so.
@@ -297,27 +355,29 @@ def _by_hand(
         state=evolve(state, standing=after),
         standing_changed=after != before,
         spans=_spans(before, after),
+        opened=_opened(before, after, state.last),
         closed=_closed(before, after),
         transition=_transition(key, before, after, at, reason),
     )
 
 
-def _opened(before: Standing, after: Standing, heartbeat: Heartbeat) -> Opened | None:
-    if after.incident is None or after.incident == before.incident:
+def _opened(before: Standing, after: Standing, last: Heartbeat | None) -> Opened | None:
+    if after.incident is None or after.incident == before.incident or last is None:
         return None
+    confirmed_at = after.incident_confirmed_at or last.at
     return Opened(
         id=after.incident,
-        started_at=after.incident_started_at or heartbeat.at,
-        confirmed_at=heartbeat.at,
-        reason=heartbeat.reason,
-        message=heartbeat.message,
+        started_at=after.incident_started_at or confirmed_at,
+        confirmed_at=confirmed_at,
+        reason=last.reason,
+        message=last.message,
     )
 
 
 def _closed(before: Standing, after: Standing) -> Closed | None:
     if before.incident is None or after.incident is not None:
         return None
-    ended_at = before.left_at or after.charged_at
+    ended_at = before.left_at or after.recovered_at or after.charged_at
     assert ended_at is not None  # noqa: S101 - an outage has been charged
     return Closed(id=before.incident, ended_at=ended_at)
 

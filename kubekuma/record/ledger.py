@@ -8,8 +8,9 @@ import attrs
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, Schedule
 from kubekuma.model.order import Drop, Pause, Plan
-from kubekuma.model.state import Checked, Judgement, MonitorState, Reported
-from kubekuma.record.judge import enrol, identity_of, judge, leave, pause, settle
+from kubekuma.model.settings import Flapping
+from kubekuma.model.state import Checked, Judgement, MonitorState, Overlaid, Reported
+from kubekuma.record.judge import enrol, identity_of, judge, leave, overlay, pause, settle
 
 _NEW = MonitorState()
 
@@ -29,6 +30,7 @@ class Ledger:
     def __init__(self, states: Mapping[Key, MonitorState], uids: Mapping[Key, str]) -> None:
         self._states = dict(states)
         self._uids = dict(uids)
+        self.flapping = Flapping()  # as the settings have it
 
     def replace(self, states: Mapping[Key, MonitorState], uids: Mapping[Key, str]) -> None:
         """Begin anew from what another has recorded; whoever reads ``states`` sees it there."""
@@ -44,7 +46,7 @@ class Ledger:
     def checked(self, checked: Checked, monitor: Monitor, timeout_seconds: float) -> Recorded:
         """Judge what a check has found."""
         state = self._states.get(checked.key, _NEW)
-        judgement = judge(state, checked, monitor.spec, timeout_seconds=timeout_seconds)
+        judgement = self._judged(state, checked, monitor, timeout_seconds)
         return self._keep(checked.key, checked.uid, judgement)
 
     def reported(self, reported: Reported, monitor: Monitor, timeout_seconds: float) -> Recorded:
@@ -53,9 +55,7 @@ class Ledger:
         state = attrs.evolve(state, reports=reported.reports)
         judgement = Judgement(state=state)
         if reported.checked is not None and monitor.spec.enabled:
-            judgement = judge(
-                state, reported.checked, monitor.spec, timeout_seconds=timeout_seconds
-            )
+            judgement = self._judged(state, reported.checked, monitor, timeout_seconds)
         judgement = attrs.evolve(judgement, reports=reported.reports)
         return self._keep(reported.key, reported.uid, judgement)
 
@@ -76,16 +76,35 @@ class Ledger:
             changed = judgement.standing_changed or self._uids.get(key) != uid
         return self._keep(key, uid, judgement) if changed else None
 
+    def overlaid(self, overlaid: Overlaid, now: datetime) -> Recorded | None:
+        """Take note of what windows and silences say; None: nothing has changed."""
+        key = overlaid.key
+        judgement = overlay(key, self._states.get(key, _NEW), overlaid, now)
+        return self._keep(key, self._uids[key], judgement) if judgement.standing_changed else None
+
     def settled(
         self, key: Key, schedule: Schedule, now: datetime, timeout_seconds: float
     ) -> Recorded | None:
         """Take note that time has passed; None: that changes nothing."""
         state = self._states.get(key, _NEW)
-        judgement = settle(key, state, schedule, now, timeout_seconds=timeout_seconds)
+        judgement = settle(
+            key, state, schedule, now, timeout_seconds=timeout_seconds, flapping=self.flapping
+        )
         if judgement is None:
             return None
         self._states[key] = judgement.state
         return Recorded(key=key, uid=self._uids.get(key, ""), judgement=judgement)
+
+    def _judged(
+        self, state: MonitorState, checked: Checked, monitor: Monitor, timeout_seconds: float
+    ) -> Judgement:
+        return judge(
+            state,
+            checked,
+            monitor.spec,
+            timeout_seconds=timeout_seconds,
+            flapping=self.flapping,
+        )
 
     def _keep(self, key: Key, uid: str, judgement: Judgement) -> Recorded:
         self._states[key] = judgement.state

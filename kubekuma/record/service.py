@@ -10,7 +10,7 @@ import trio
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, Schedule
 from kubekuma.model.order import Plan
-from kubekuma.model.state import Checked, Reported
+from kubekuma.model.state import Checked, Overlaid, Reported
 from kubekuma.record.judge import speaks_seconds
 from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.writer import Writer
@@ -23,7 +23,7 @@ SWEEP_PORTION: Final = 200
 SWEEP_PAUSE_SECONDS: Final = 0.1
 SWEEP_EVERY_SECONDS: Final = 10.0
 
-Event: TypeAlias = Checked | Reported | Plan
+Event: TypeAlias = Checked | Reported | Overlaid | Plan
 # Asks for another check of a key so many seconds from now. Must not block.
 AskRecheck: TypeAlias = Callable[[Key, float], None]
 # The seconds that a check may take, from its schedule and the settings.
@@ -68,6 +68,10 @@ async def run_recorder(
     def take(event: Event) -> None:
         if isinstance(event, Checked | Reported):
             recorded = judged(event)
+        elif isinstance(event, Overlaid):
+            # Of one that was never watched, there is nothing to say.
+            known = event.key in monitors and event.key in ledger.states
+            recorded = ledger.overlaid(event, now()) if known else None
         else:
             recorded = ledger.planned(event, monitors.get(event.key), now())
         if recorded is None:

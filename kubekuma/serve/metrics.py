@@ -25,14 +25,13 @@ from quart import Blueprint, Response
 from kubekuma import __version__
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.result import CheckResult
-from kubekuma.model.state import Verdict
+from kubekuma.model.state import SHOWN, Verdict
 from kubekuma.record.uptime import WINDOWS
 from kubekuma.serve.board import Board, Row
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # Between two portions the loop gets its turn.
 PORTION: Final = 250
-STATES: Final = ("pending", "up", "degraded", "down", "unknown", "paused")
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 PHASES: Final = ("dns", "connect", "tls", "first_byte", "transfer")
 
@@ -177,7 +176,7 @@ def _add(texts: Mapping[str, list[str]], row: Row, monitor: Monitor, board: Boar
         "".join(
             [
                 f'kubekuma_monitor_state{{{who},state="{state}"}} {1 if state == shown else 0}\n'
-                for state in STATES
+                for state in SHOWN
             ]
         )
     )

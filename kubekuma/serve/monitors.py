@@ -10,7 +10,7 @@ from quart import Blueprint, Response, jsonify, request
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.result import Outcome, Timings
-from kubekuma.model.state import Heartbeat, Standing
+from kubekuma.model.state import SHOWN, Heartbeat, Standing
 from kubekuma.record.database import StoreError
 from kubekuma.record.heartbeats import Window, heartbeats
 from kubekuma.record.incidents import Incident, incidents
@@ -29,7 +29,6 @@ from kubekuma.serve.query import (
 from kubekuma.validate.decode import encoded, timestamp
 from kubekuma.validate.rule import Rejected
 
-STATES: Final = ("up", "degraded", "down", "pending", "unknown", "paused")
 MOST_MONITORS: Final = 500
 # Between two portions of what is looked through, the loop gets its turn.
 PORTION: Final = 250
@@ -145,7 +144,7 @@ async def _page(
 def _wanted(query: Mapping[str, str]) -> Callable[[Row], bool]:
     """What the filters of a query let through."""
     namespace, tag = query.get("namespace"), query.get("tag")
-    state = one_of(query, "state", STATES)
+    state = one_of(query, "state", SHOWN)
     kind = one_of(query, "type", tuple(each.value for each in MonitorType))
     words = query.get("q", "").casefold()
 

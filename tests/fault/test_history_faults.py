@@ -15,6 +15,7 @@ from support.programs import python
 
 from kubekuma.model.order import Enrol
 from kubekuma.model.result import Reason
+from kubekuma.model.settings import Flapping
 from kubekuma.record.database import Connection
 from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.service import Event, run_recorder
@@ -126,6 +127,7 @@ async def test_a_full_disk_loses_nothing_and_is_said_until_there_is_room(tmp_pat
 async def test_too_much_that_waits_sheds_heartbeats_and_no_state(tmp_path: Path, few: int) -> None:
     path, committed, health = tmp_path / "history.db", Committed(), StoreHealth()
     ledger = Ledger({}, {})
+    ledger.flapping = Flapping(enabled=False)
     async with open_store(path) as store:
         writer = Writer(store, committed, health)
         changes = []

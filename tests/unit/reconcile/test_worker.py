@@ -60,6 +60,7 @@ class World:
     published: list[Verdicts] = attrs.field(factory=list)
     in_force: SettingsSpec = attrs.field(factory=SettingsSpec)
     again: list[tuple[str, Key, float]] = attrs.field(factory=list)
+    held: list[tuple[str, Key, bool]] = attrs.field(factory=list)
     running: dict[Key, Monitor] = attrs.field(factory=dict)
     forgotten: list[tuple[str, Key]] = attrs.field(factory=list)
     cluster: Cluster = attrs.field(factory=Cluster)
@@ -95,6 +96,7 @@ class World:
             order=self._order,
             publish=self.published.append,
             forget=lambda kind, key: self.forgotten.append((kind, key)),
+            holds=lambda kind, key, selects: self.held.append((kind, key, selects is not None)),
             settings_changed=self._configure,
             health=lambda: (
                 Condition(type="DatabaseHealthy", status=Truth.TRUE, reason="Written"),

@@ -1,0 +1,92 @@
+"""Windows and silences: over whom they lie, and that a change of either is told once."""
+
+from collections.abc import Mapping
+
+import attrs
+import trio
+from build import monitor
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from kubekuma.model.match import Match
+from kubekuma.model.meta import Key
+from kubekuma.model.monitor import Monitor
+from kubekuma.model.reach import selector
+from kubekuma.model.state import MonitorState, Overlaid, Standing
+from kubekuma.overlays import PORTION, Overlays
+
+WINDOW = Key("shop", "work")
+TAGGED = selector(Match(tags=("db",)), "shop", "monitoring")
+ALL = selector(Match(), "shop", "monitoring")
+
+
+@attrs.define
+class World:
+    running: dict[Key, Monitor] = attrs.field(factory=dict)
+    states: dict[Key, MonitorState] = attrs.field(factory=dict)
+    told: list[tuple[str, bool, bool]] = attrs.field(factory=list)
+
+    def put(self, name: str, *tags: str) -> Monitor:
+        made = monitor(name, tags=list(tags))
+        self.running[made.meta.key] = made
+        return made
+
+    async def record(self, overlaid: Overlaid) -> None:
+        await trio.lowlevel.checkpoint()
+        self.told.append((overlaid.key.name, overlaid.maintenance, overlaid.silenced))
+        standing = Standing(maintenance=overlaid.maintenance, silenced=overlaid.silenced)
+        self.states[overlaid.key] = MonitorState(standing=standing)
+
+    def taken(self) -> Mapping[str, tuple[bool, bool]]:
+        found = {name: (maintenance, silenced) for name, maintenance, silenced in self.told}
+        assert len(found) == len(self.told)
+        self.told.clear()
+        return found
+
+
+async def test_each_change_is_told_once_to_those_that_it_is_about(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    world = World()
+    overlays = Overlays(world.running, world.states)
+    world.put("db", "db")
+    for number in range(2 * PORTION):
+        world.put(f"web{number}")
+    nursery.start_soon(overlays.run, world.record)
+
+    async def told() -> Mapping[str, tuple[bool, bool]]:
+        await trio.sleep(1)
+        await wait_all_tasks_blocked()
+        return world.taken()
+
+    assert await told() == {}
+    overlays.window(WINDOW, TAGGED)
+    overlays.silence(WINDOW, TAGGED)
+    assert await told() == {"db": (True, True)}
+    overlays.window(WINDOW, TAGGED)
+    assert await told() == {}
+    overlays.window(Key("shop", "other"), ALL)
+    assert len(await told()) == 2 * PORTION
+    # One of two has ended: the other one still lies over it.
+    overlays.window(WINDOW, None)
+    assert await told() == {}
+    overlays.window(Key("shop", "other"), None)
+    assert (await told())["db"] == (False, True)
+    overlays.silence(WINDOW, None)
+    assert await told() == {"db": (False, False)}
+    overlays.silence(WINDOW, None)
+    assert await told() == {}
+
+
+def test_a_new_monitor_is_looked_at_by_itself() -> None:
+    world = World()
+    overlays = Overlays(world.running, world.states)
+    overlays.window(WINDOW, TAGGED)
+    assert overlays.over(world.put("web")) is None
+    found = overlays.over(world.put("db", "db"))
+    assert found == Overlaid(key=Key("shop", "db"), maintenance=True, silenced=False)
+    # What an earlier run has recorded, and holds no more.
+    world.states[Key("shop", "web")] = MonitorState(standing=Standing(maintenance=True))
+    assert overlays.over(world.put("web")) == Overlaid(
+        key=Key("shop", "web"), maintenance=False, silenced=False
+    )
