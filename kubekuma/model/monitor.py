@@ -212,10 +212,10 @@ class Link:
 
 
 def _has_target(kind: MonitorType) -> Rule:
-    field = kind.target_field
+    field, attribute = kind.target_field, snake_case(kind.target_field)
     return Rule(
         cel=f"self.type != '{kind}' || has(self.target.{field})",
-        holds=lambda it: it.type != kind or getattr(it.target, snake_case(field)) is not None,
+        holds=lambda it: it.type is not kind or getattr(it.target, attribute) is not None,
         message=f"must have {field}, because type is {kind}",
         field_path="target",
     )
@@ -236,6 +236,7 @@ def _has_criteria(kind: MonitorType) -> Rule:
 
 
 _TARGETS = tuple(dict.fromkeys(kind.target_field for kind in MonitorType))
+_TARGET_ATTRIBUTES = tuple(map(snake_case, _TARGETS))
 
 
 @attrs.frozen(kw_only=True)
@@ -249,7 +250,7 @@ class MonitorSpec:
                 ", ".join(f"has(self.target.{name})" for name in _TARGETS)
             ),
             holds=lambda it: (
-                sum(getattr(it.target, snake_case(name)) is not None for name in _TARGETS) == 1
+                sum(getattr(it.target, name) is not None for name in _TARGET_ATTRIBUTES) == 1
             ),
             message="must have exactly one target",
             field_path="target",

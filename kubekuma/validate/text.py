@@ -5,7 +5,7 @@ What a checker can work with is decided once, by ``kit``: these rules only ask.
 
 import ipaddress
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Final
 from zoneinfo import available_timezones
 
@@ -94,6 +94,7 @@ def object_name(text: str) -> tuple[FieldError, ...]:
     return (FieldError("", said),)
 
 
+@lru_cache(maxsize=4096)  # ten thousand monitors live in a few namespaces
 def namespace_name(text: str) -> tuple[FieldError, ...]:
     """``text`` can name a namespace (RFC 1123 label)."""
     if len(text) <= 63 and occurs(_LABEL, text):

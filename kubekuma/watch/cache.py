@@ -11,6 +11,7 @@ from kubekuma.validate.decode import conditions_of
 from kubekuma.validate.load import meta_of
 from kubekuma.validate.rule import Rejected
 from kubekuma.validate.seen import R, Seen
+from kubekuma.watch.stream import key_of
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -80,10 +81,13 @@ class Cache(Generic[R]):
 
     def _is_known(self, document: Document) -> bool:
         """Whether nothing that we act on has changed: most changes are our own status writes."""
+        key = key_of(document)
+        before = self._seen.get(key) if key is not None else None
+        if before is None:
+            return False
         meta = meta_of(document)
-        before = self._seen.get(meta.key)
         # A generation is one text of the spec; without one there is nothing to go by.
-        if before is None or not meta.generation or before.latest.meta != meta:
+        if not meta.generation or before.latest.meta != meta:
             return False
         self._seen[meta.key] = attrs.evolve(
             before, version=_version(document), conditions=tuple(conditions_of(document))
