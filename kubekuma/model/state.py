@@ -1,5 +1,6 @@
 """What is known of a monitor between checks."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -7,7 +8,7 @@ import attrs
 
 from kubekuma.model.meta import Key
 from kubekuma.model.push import Reports
-from kubekuma.model.result import CheckResult, Outcome, Reason, Timings
+from kubekuma.model.result import Certificate, CheckResult, Outcome, Reason, Timings
 
 
 class Verdict(StrEnum):
@@ -94,17 +95,33 @@ class Heartbeat:
 
 
 @attrs.frozen(kw_only=True)
+class Cause:
+    """The first failing check of an outage, as far as it tells why."""
+
+    at: datetime
+    reason: Reason
+    message: str = ""
+    peer: str | None = None
+    status_code: int | None = None
+    timings: Timings = attrs.field(factory=Timings)
+    certificate: Certificate | None = None
+    transcript: Sequence[str] = ()
+
+
+@attrs.frozen(kw_only=True)
 class MonitorState:
     """Everything that ``judge`` knows of a monitor.
 
     ``last`` is the last heartbeat of any kind, ``spoke_at`` the time of the
-    last one that said something of the target.
+    last one that said something of the target. ``suspect`` is what an outage
+    would be put down to that began now: kept in memory alone.
     """
 
     standing: Standing = Standing()
     last: Heartbeat | None = None
     spoke_at: datetime | None = None
     reports: Reports = attrs.field(factory=Reports)  # of a sender, if it is a push monitor
+    suspect: Cause | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -123,8 +140,7 @@ class Opened:
     id: str
     started_at: datetime  # first failure
     confirmed_at: datetime  # verdict
-    reason: Reason
-    message: str
+    cause: Cause
 
 
 @attrs.frozen(kw_only=True)

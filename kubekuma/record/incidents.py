@@ -6,12 +6,13 @@ from typing import Final
 import attrs
 
 from kubekuma.model.meta import Key
-from kubekuma.model.state import Closed, Opened, Span
+from kubekuma.model.state import Cause, Closed, Opened, Span
 from kubekuma.record.database import Connection
+from kubekuma.record.documents import from_json, to_json
 from kubekuma.record.times import epoch_ms, from_epoch_ms
 
 _INCIDENTS: Final = """
-    SELECT incidents.id, started_at, confirmed_at, ended_at, reason, message
+    SELECT incidents.id, started_at, confirmed_at, ended_at, reason, message, cause
     FROM incidents JOIN series ON series.id = series
     WHERE namespace = ? AND name = ? AND started_at < ?
     ORDER BY started_at DESC LIMIT ?
@@ -28,6 +29,7 @@ class Incident:
     ended_at: datetime | None
     reason: str
     message: str
+    cause: Cause | None  # None: it began before causes were kept
 
 
 def insert_span(db: Connection, series: int, span: Span) -> None:
@@ -43,15 +45,18 @@ def insert_span(db: Connection, series: int, span: Span) -> None:
 def open_incident(db: Connection, series: int, uid: str, opened: Opened) -> None:
     """Record that an outage has begun."""
     db.execute(
-        "INSERT INTO incidents VALUES (?, ?, ?, ?, ?, NULL, ?, ?) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO incidents"
+        " (id, series, uid, started_at, confirmed_at, reason, message, cause)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         (
             opened.id,
             series,
             uid,
             epoch_ms(opened.started_at),
             epoch_ms(opened.confirmed_at),
-            opened.reason.value,
-            opened.message,
+            opened.cause.reason.value,
+            opened.cause.message,
+            to_json(opened.cause),
         ),
     )
 
@@ -74,6 +79,7 @@ def incidents(db: Connection, key: Key, before: datetime, limit: int) -> list[In
             ended_at=None if ended_at is None else from_epoch_ms(ended_at),
             reason=reason,
             message=message,
+            cause=None if cause is None else from_json(cause, Cause),
         )
-        for id_, started_at, confirmed_at, ended_at, reason, message in found
+        for id_, started_at, confirmed_at, ended_at, reason, message, cause in found
     ]

@@ -16,6 +16,7 @@ from kubekuma.model.monitor import MonitorSpec, Schedule
 from kubekuma.model.result import CheckResult, Outcome, Reason
 from kubekuma.model.settings import Flapping
 from kubekuma.model.state import (
+    Cause,
     Charge,
     Checked,
     Closed,
@@ -77,17 +78,20 @@ def judge(
         status_code=checked.result.status_code,
         attempt=max(1, after.streak),
     )
+    state = evolve(
+        state,
+        standing=after,
+        last=heartbeat,
+        spoke_at=state.spoke_at if outcome is Outcome.UNKNOWN else at,
+        suspect=_suspect(state, heartbeat, checked.result),
+    )
     return Judgement(
-        state=evolve(
-            state,
-            standing=after,
-            last=heartbeat,
-            spoke_at=state.spoke_at if outcome is Outcome.UNKNOWN else at,
-        ),
+        # The outage has it from now on.
+        state=state if after.incident is None else evolve(state, suspect=None),
         standing_changed=after != before,
         heartbeat=heartbeat,
         spans=_spans(known, quiet, after),
-        opened=_opened(before, after, heartbeat),
+        opened=_opened(before, after, state),
         closed=_closed(before, after),
         transition=_transition(checked.key, before, after, at, reason, message),
         recheck_seconds=float(schedule.retries.retry_interval_seconds) if after.streak else None,
@@ -355,22 +359,40 @@ def _by_hand(
         state=evolve(state, standing=after),
         standing_changed=after != before,
         spans=_spans(before, after),
-        opened=_opened(before, after, state.last),
+        opened=_opened(before, after, state),
         closed=_closed(before, after),
         transition=_transition(key, before, after, at, reason),
     )
 
 
-def _opened(before: Standing, after: Standing, last: Heartbeat | None) -> Opened | None:
-    if after.incident is None or after.incident == before.incident or last is None:
+def _suspect(state: MonitorState, heartbeat: Heartbeat, result: CheckResult) -> Cause | None:
+    """The first failure since the target last passed: of those that follow it is most like it."""
+    if heartbeat.outcome is Outcome.UNKNOWN:
+        return state.suspect
+    if heartbeat.outcome is not Outcome.FAILED:
         return None
-    confirmed_at = after.incident_confirmed_at or last.at
+    return state.suspect or Cause(
+        at=heartbeat.at,
+        reason=heartbeat.reason,
+        message=heartbeat.message,
+        peer=result.peer,
+        status_code=result.status_code,
+        timings=result.timings,
+        certificate=result.certificate,
+        transcript=result.transcript,
+    )
+
+
+def _opened(before: Standing, after: Standing, state: MonitorState) -> Opened | None:
+    if after.incident is None or after.incident == before.incident or state.last is None:
+        return None
+    confirmed_at, last = after.incident_confirmed_at or state.last.at, state.last
     return Opened(
         id=after.incident,
         started_at=after.incident_started_at or confirmed_at,
         confirmed_at=confirmed_at,
-        reason=last.reason,
-        message=last.message,
+        # After a restart there is what was recorded.
+        cause=state.suspect or Cause(at=last.at, reason=last.reason, message=last.message),
     )
 
 

@@ -1,26 +1,21 @@
 """What verdicts rest on, kept between runs; and the series that history is keyed by."""
 
-import json
-from datetime import datetime
-from typing import Final
-
-from cattrs import Converter
-
 from kubekuma.model.meta import Key
 from kubekuma.model.push import Reports
 from kubekuma.model.state import MonitorState, Standing
 from kubekuma.record.database import Connection
+from kubekuma.record.documents import from_json, to_json
 from kubekuma.record.heartbeats import last_heartbeats, last_spoke
 
 
 def load_states(db: Connection) -> tuple[dict[Key, MonitorState], dict[Key, str]]:
     """What is known of every monitor, and the uid of each."""
     standings = {
-        series: _CONVERTER.structure(json.loads(text), Standing)
+        series: from_json(text, Standing)
         for series, text in db.execute("SELECT series, standing FROM monitor_state")
     }
     reports = {
-        series: _CONVERTER.structure(json.loads(text), Reports)
+        series: from_json(text, Reports)
         for series, text in db.execute("SELECT series, reports FROM push_reports")
     }
     lasts, spoke = last_heartbeats(db), last_spoke(db)
@@ -43,7 +38,7 @@ def save_standing(db: Connection, series: int, standing: Standing) -> None:
         "INSERT INTO monitor_state VALUES (?, ?, ?)"
         " ON CONFLICT (series) DO UPDATE"
         " SET verdict = excluded.verdict, standing = excluded.standing",
-        (series, standing.verdict.value, json.dumps(_CONVERTER.unstructure(standing))),
+        (series, standing.verdict.value, to_json(standing)),
     )
 
 
@@ -52,7 +47,7 @@ def save_reports(db: Connection, series: int, reports: Reports) -> None:
     db.execute(
         "INSERT INTO push_reports VALUES (?, ?)"
         " ON CONFLICT (series) DO UPDATE SET reports = excluded.reports",
-        (series, json.dumps(_CONVERTER.unstructure(reports))),
+        (series, to_json(reports)),
     )
 
 
@@ -65,13 +60,3 @@ def series_of(db: Connection, key: Key, uid: str) -> int:
     ).fetchone()
     found: int = series
     return found
-
-
-def _converter() -> Converter:
-    converter = Converter(omit_if_default=True)
-    converter.register_unstructure_hook(datetime, lambda instant: instant.isoformat())
-    converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
-    return converter
-
-
-_CONVERTER: Final = _converter()

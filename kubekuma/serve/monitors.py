@@ -10,7 +10,7 @@ from quart import Blueprint, Response, jsonify, request
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.result import Outcome, Timings
-from kubekuma.model.state import SHOWN, Heartbeat, Standing
+from kubekuma.model.state import SHOWN, Cause, Heartbeat, Standing
 from kubekuma.record.database import StoreError
 from kubekuma.record.heartbeats import Window, heartbeats
 from kubekuma.record.incidents import Incident, incidents
@@ -123,6 +123,28 @@ def incident_view(incident: Incident) -> dict[str, Any]:
         "endedAt": None if incident.ended_at is None else _exact(incident.ended_at),
         "reason": incident.reason,
         "message": incident.message,
+        "cause": None if incident.cause is None else _cause_view(incident.cause),
+    }
+
+
+def _cause_view(cause: Cause) -> dict[str, Any]:
+    return {
+        "at": _exact(cause.at),
+        "reason": cause.reason.value,
+        "message": cause.message,
+        "peer": cause.peer,
+        "statusCode": cause.status_code,
+        "phasesMs": _phases(cause.timings),
+        "certificate": None
+        if cause.certificate is None
+        else {
+            "subject": cause.certificate.subject,
+            "issuer": cause.certificate.issuer,
+            "names": [*cause.certificate.names],
+            "expiresAt": timestamp(cause.certificate.expires_at),
+            "valid": cause.certificate.valid,
+        },
+        "transcript": [*cause.transcript],
     }
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from attrs import evolve
 from build import WEB, at, checked, monitor, schedule
 
 from kubekuma.model.monitor import Monitor, MonitorSpec
@@ -391,3 +392,38 @@ def test_a_certificate_that_was_seen_is_remembered() -> None:
     history.check(0, PASS, certificate=shown)
     history.check(60, PASS)
     assert history.state.standing.certificate_expires_at == shown.expires_at
+
+
+# Causes ------------------------------------------------------------------------------------------
+
+
+def test_an_outage_is_put_down_to_its_first_failure() -> None:
+    history = retrying()
+    history.check(0, PASS)
+    history.check(60, Reason.CONNECTION_REFUSED, message="refused", peer="192.0.2.1:80")
+    # What is ours says nothing of the target.
+    history.check(70, OURS)
+    history.checks(FAIL, FAIL, since=80, every=20)
+    opened = history.judgements[-1].opened
+    assert opened is not None
+    assert (opened.cause.reason, opened.cause.at) == (Reason.CONNECTION_REFUSED, at(60))
+    assert (opened.cause.message, opened.cause.peer) == ("refused", "192.0.2.1:80")
+    # It is the outage's now, and held in memory no more.
+    assert history.state.suspect is None
+
+
+def test_a_pass_clears_the_suspect() -> None:
+    history = retrying()
+    history.checks(PASS, Reason.CONNECTION_REFUSED, PASS, FAIL, FAIL, FAIL)
+    opened = history.judgements[-1].opened
+    assert opened is not None
+    assert (opened.cause.reason, opened.cause.at) == (FAIL, at(180))
+
+
+def test_after_a_restart_the_last_failure_is_all_that_is_known() -> None:
+    history = retrying()
+    history.checks(PASS, Reason.CONNECTION_REFUSED, FAIL)
+    history.state = evolve(history.state, suspect=None)
+    opened = history.check(180, FAIL, message="slow").opened
+    assert opened is not None
+    assert (opened.cause.reason, opened.cause.message) == (FAIL, "slow")

@@ -115,7 +115,7 @@ def test_what_still_fails_at_the_end_is_an_outage_from_the_end() -> None:
     ended = it.work(150, goes_on=False)
     assert it.incidents == [("opened", 150)]
     assert ended.opened is not None
-    assert ended.opened.reason is FAIL
+    assert ended.opened.cause.reason is FAIL
     assert (it.shown, it.state.standing.incident_started_at) == ("down", at(150))
     assert it.spans == [(0, Charge.UP), (30, Charge.MAINTENANCE), (150, Charge.DOWN)]
     it.checks(PASS, since=180)

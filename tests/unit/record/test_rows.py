@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from support.history import memory
 
 from kubekuma.model.meta import Key
-from kubekuma.model.result import Outcome, Reason, Timings
-from kubekuma.model.state import Charge, Closed, Heartbeat, Opened, Standing, Verdict
+from kubekuma.model.result import Certificate, Outcome, Reason, Timings
+from kubekuma.model.state import Cause, Charge, Closed, Heartbeat, Opened, Standing, Verdict
 from kubekuma.record.crd_cache import cached_documents, keep_document
 from kubekuma.record.database import Connection
 from kubekuma.record.heartbeats import (
@@ -29,6 +29,15 @@ whole_ms = instants.map(lambda instant: from_epoch_ms(epoch_ms(instant)))
 # As they are stored: in whole microseconds.
 lengths = st.integers(0, 600_000_000).map(lambda stored: stored / 1_000_000)
 MAIL = Key("shop", "mail")
+CERTIFICATE = Certificate(
+    subject="example.org",
+    issuer="an authority",
+    names=("example.org", "www.example.org"),
+    not_before=at(0),
+    expires_at=at(1000),
+    fingerprint="ab" * 32,
+    valid=False,
+)
 ALL = Window(since=START - timedelta(days=1), until=START + timedelta(days=1))
 
 beats = st.builds(
@@ -128,13 +137,22 @@ def test_a_heartbeat_recorded_again_stays_as_it_was(db: Connection) -> None:
 
 def test_outages_are_paged_from_the_last_and_end_when_they_are_closed(db: Connection) -> None:
     series = series_of(db, WEB, "u1")
+    cause = Cause(
+        at=at(0),
+        reason=Reason.STATUS_MISMATCH,
+        message="slow",
+        peer="192.0.2.1:443",
+        status_code=500,
+        timings=Timings(dns=0.001, connect=0.002),
+        certificate=CERTIFICATE,
+        transcript=("GET / HTTP/1.1", "HTTP/1.1 500"),
+    )
     for number in range(5):
         opened = Opened(
             id=f"i{number}",
             started_at=at(number * 100),
             confirmed_at=at(number * 100 + 40),
-            reason=Reason.TIMEOUT,
-            message="slow",
+            cause=cause,
         )
         open_incident(db, series, "u1", opened)
         open_incident(db, series, "u1", opened)
@@ -148,7 +166,23 @@ def test_outages_are_paged_from_the_last_and_end_when_they_are_closed(db: Connec
         at(40),
         at(60),
     )
+    assert (rest[-1].cause, rest[-1].reason, rest[-1].message) == (
+        cause,
+        "StatusMismatch",
+        "slow",
+    )
     assert incidents(db, MAIL, at(10_000), 10) == []
+
+
+def test_an_outage_from_before_causes_were_kept_has_none(db: Connection) -> None:
+    series = series_of(db, WEB, "u1")
+    db.execute(
+        "INSERT INTO incidents (id, series, uid, started_at, confirmed_at, reason, message)"
+        " VALUES ('i', ?, 'u1', 1, 2, 'Timeout', 'slow')",
+        (series,),
+    )
+    (found,) = incidents(db, WEB, at(10_000), 10)
+    assert (found.reason, found.cause) == ("Timeout", None)
 
 
 @given(standings)
