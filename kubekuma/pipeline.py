@@ -261,7 +261,7 @@ class Pipeline:
         parts, skipped = self.parts, 0
         while True:
             vitals = Vitals(
-                database_error=parts.store_health.error,
+                database_error=parts.store_health.complaint,
                 unfollowed=unfollowed(parts.resources.syncs, trio.current_time()),
                 waiting=parts.load.waiting,
                 skipped=parts.load.skipped - skipped,

@@ -63,6 +63,10 @@ def figures(parts: Parts) -> Iterator[Figure]:
         ),
         status_queue_depth=("Status writes that wait.", len(parts.lanes)),
         history_queue_depth=("Entries that wait for their commit.", health.waiting),
+        history_disk_full=(
+            "1 while the disk is full, and heartbeats wait.",
+            float(health.full),
+        ),
         ready=("1 once everything works.", float(not not_ready(parts))),
     )
     yield from counts(

@@ -19,6 +19,10 @@ class StoreBrokenError(StoreError):
     """The file is no database, or not any more."""
 
 
+class StoreFullError(StoreError):
+    """There is no room on the disk."""
+
+
 class StoreInUseError(Exception):
     """Another process works with this database."""
 
@@ -106,6 +110,12 @@ class Database(Protocol):
 
         For whoever has taken its place, as the Lease says: it may be stopped, or its machine gone.
         """
+
+    def make_room(self) -> None:
+        """Give up what was kept free on the disk, which is full."""
+
+    def keep_room(self) -> bool:
+        """Keep some of the disk free for later; say whether there is enough of it."""
 
     def open_reader(self) -> Session:
         """Open it to read, by whomever it is written. Raises StoreError."""

@@ -113,6 +113,13 @@ class PostgresDatabase:
         ):
             connection.execute(_EVICT, (LOCK_NUMBER >> 32, LOCK_NUMBER & 0xFFFFFFFF))
 
+    def make_room(self) -> None:
+        """Do nothing: the server's disk is its own."""
+
+    def keep_room(self) -> bool:
+        """The server says it when its disk is full."""
+        return True
+
     def open_reader(self) -> Session:
         """Connect. Raises StoreError."""
         connection = self._connect()

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import attrs
 
-from kubekuma.record.database import Connection, Session, StoreBrokenError, StoreError
+from kubekuma.record.ballast import BYTES, Ballast
+from kubekuma.record.database import (
+    Connection,
+    Session,
+    StoreBrokenError,
+    StoreError,
+    StoreFullError,
+)
 from kubekuma.record.leadership import place_of
 from kubekuma.record.lock import DatabaseLock
 from kubekuma.record.opening import open_reader, open_writer
@@ -18,6 +25,7 @@ class SqliteDatabase:
     """The database in the file ``path``."""
 
     path: Path
+    ballast_bytes: int = attrs.field(default=BYTES, kw_only=True)
 
     @property
     def shown(self) -> str:
@@ -44,6 +52,18 @@ class SqliteDatabase:
 
     def evict(self) -> None:
         """Do nothing: the kernel's lock lasts as long as its process, and proves that it lives."""
+
+    def make_room(self) -> None:
+        """Give up what was kept free on the disk."""
+        self._ballast.throw()
+
+    def keep_room(self) -> bool:
+        """Keep some of the disk free for later; say whether there is enough of it."""
+        return self._ballast.lay()
+
+    @property
+    def _ballast(self) -> Ballast:
+        return Ballast(self.path.with_name(f"{self.path.name}.ballast"), self.ballast_bytes)
 
     def open_reader(self) -> Session:
         """Open the file to read; one that is not there stays so. Raises StoreError."""
@@ -97,4 +117,7 @@ def _ours() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         broken = isinstance(error, sqlite3.DatabaseError) and type(error) is sqlite3.DatabaseError
-        raise (StoreBrokenError if broken else StoreError)(str(error)) from error
+        kind = StoreBrokenError if broken else StoreError
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            kind = StoreFullError
+        raise kind(str(error)) from error

@@ -123,6 +123,14 @@ class Store:
         """As ``write``; and what is committed, and all before it, survives a loss of power."""
         return await self._in_transaction(lambda db: change(db, *args, **kwargs), durable=True)
 
+    async def make_room(self) -> None:
+        """Give up what was kept free on the disk, which is full."""
+        await trio.to_thread.run_sync(self._database.make_room, limiter=self._writing)
+
+    async def keep_room(self) -> bool:
+        """Keep some of the disk free for later; say whether there is enough of it."""
+        return await trio.to_thread.run_sync(self._database.keep_room, limiter=self._writing)
+
     async def _in_transaction(self, change: Callable[[Connection], T], *, durable: bool) -> T:
         def run() -> T:
             self._reconnect()

@@ -1,5 +1,6 @@
 """Commits what was judged: in batches, in order, again and again until the database takes it."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
@@ -11,7 +12,7 @@ import trio
 from kubekuma.kit.backoff import Backoff
 from kubekuma.model.meta import Key
 from kubekuma.record.crd_cache import keep_document
-from kubekuma.record.database import Connection, StoreError
+from kubekuma.record.database import Connection, StoreError, StoreFullError
 from kubekuma.record.heartbeats import heartbeat_row, insert_heartbeats
 from kubekuma.record.incidents import close_incident, insert_span, open_incident
 from kubekuma.record.ledger import Recorded
@@ -36,6 +37,10 @@ class Document:
     document: Mapping[str, Any] | None
 
 
+# How often it is looked whether there is room again.
+ROOM_SECONDS: Final = 30.0
+DISK_FULL: Final = "the disk is full: changes of state are written, heartbeats wait"
+
 Entry: TypeAlias = Recorded | Document
 Committed: TypeAlias = Callable[[Sequence[Recorded]], None]
 
@@ -49,6 +54,12 @@ class StoreHealth:
     commits: int = 0
     waiting: int = 0
     shed: int = 0
+    full: bool = False  # the disk: states are written, heartbeats wait
+
+    @property
+    def complaint(self) -> str:
+        """What is wrong with the writing of history; empty: nothing."""
+        return self.error or (DISK_FULL if self.full else "")
 
 
 class Writer:
@@ -63,10 +74,18 @@ class Writer:
         self._series: dict[tuple[Key, str], int] = {}
         self._most = MOST_WAITING
         self._added = trio.Event()
+        # While the disk is full: mere heartbeats, of which the oldest go first.
+        self._deferred: deque[Entry] = deque(maxlen=MOST_WAITING)
+        self._room_at = -math.inf
         self._backoff = Backoff(first=0.25, most=10.0, jitter=0.0)
 
     def add(self, entry: Entry) -> None:
         """Have ``entry`` committed soon."""
+        if self._health.full and not _matters(entry):
+            self._defer(entry)
+            # Somebody must look whether there is room again.
+            self._added.set()
+            return
         if len(self._waiting) >= self._most:
             self._shed()
         self._waiting.append(entry)
@@ -85,6 +104,8 @@ class Writer:
                 await trio.sleep(BATCH_SECONDS)
             self._added = trio.Event()
             await self.flush()
+            if trio.current_time() >= self._room_at:
+                await self._keep_room()
 
     async def flush(self) -> None:
         """Commit everything that waits."""
@@ -111,6 +132,11 @@ class Writer:
         write = self._store.write_durably if any(map(_matters, batch)) else self._store.write
         try:
             await write(_commit, batch, self._series)
+        except StoreFullError as error:
+            self._series.clear()
+            await self._make_room()
+            self._failed(str(error))
+            return False
         except StoreError as error:
             # The series that were made are void with the transaction that made them.
             self._series.clear()
@@ -123,6 +149,34 @@ class Writer:
         self._health.commits += 1
         return True
 
+    async def _make_room(self) -> None:
+        """The disk is full: what is kept free is for states, and mere heartbeats wait."""
+        self._room_at = trio.current_time() + ROOM_SECONDS
+        if not self._health.full:
+            _log.error(DISK_FULL)
+        self._health.full = True
+        mere = [entry for entry in (*self._batch, *self._waiting) if not _matters(entry)]
+        self._batch = [entry for entry in self._batch if _matters(entry)]
+        self._waiting = deque(entry for entry in self._waiting if _matters(entry))
+        for entry in mere:
+            self._defer(entry)
+        await self._store.make_room()
+
+    def _defer(self, entry: Entry) -> None:
+        if len(self._deferred) == MOST_WAITING:
+            self._health.shed += 1
+        self._deferred.append(entry)
+        self._count()
+
+    async def _keep_room(self) -> None:
+        self._room_at = trio.current_time() + ROOM_SECONDS
+        if await self._store.keep_room() and self._health.full:
+            _log.info("there is room on the disk again: heartbeats are written")
+            self._health.full = False
+            self._waiting.extendleft(reversed(self._deferred))
+            self._deferred.clear()
+            self._added.set()
+
     def _failed(self, error: str) -> None:
         if error != self._health.error:
             _log.error("history cannot be written, and waits", error=error)
@@ -130,7 +184,7 @@ class Writer:
         self._health.errors += 1
 
     def _count(self) -> None:
-        self._health.waiting = len(self._waiting) + len(self._batch)
+        self._health.waiting = len(self._waiting) + len(self._batch) + len(self._deferred)
 
     def _shed(self) -> None:
         kept = deque(entry for entry in self._waiting if _matters(entry))
