@@ -31,6 +31,7 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.IMAP,
         MonitorType.SSH,
         MonitorType.LDAP,
+        MonitorType.SCENARIO,
         MonitorType.PUSH,
         MonitorType.K8S,
         MonitorType.GROUP,

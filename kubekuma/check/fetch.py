@@ -23,6 +23,7 @@ from kubekuma.check.proxy import ProxyRoute, forwarded, route_of
 from kubekuma.check.redirect import follow, redirects
 from kubekuma.check.request import Request, make_request
 from kubekuma.check.tls_context import ClientPair
+from kubekuma.check.values import Values
 from kubekuma.kit.url import Url, parse_url, with_parameter
 from kubekuma.model.result import Reason
 from kubekuma.model.target import HttpTarget, ProxyMode
@@ -31,13 +32,19 @@ ALPN: Final = ("h2", "http/1.1")
 
 
 async def fetch(
-    target: HttpTarget, check: Check, *, want_body: bool, cookies: Cookies | None = None
+    target: HttpTarget,
+    check: Check,
+    *,
+    want_body: bool,
+    cookies: Cookies | None = None,
+    values: Values | None = None,
 ) -> Answer:
     """Fetch ``target``. The caller owns the deadline; every failure raises CheckFailed.
 
-    The answer's body is decompressed, and empty unless ``want_body``.
+    The answer's body is decompressed, and empty unless ``want_body``. ``values`` take the place
+    of their names in the first request.
     """
-    first = parse_url(target.url)
+    first = values.url(target.url) if values else parse_url(target.url)
     visit = _Visit(
         target=target,
         first=first,
@@ -51,7 +58,9 @@ async def fetch(
         client=await client_pair(target.auth, check),
         through=await route_of(target.proxy, check),
     )
-    request = await make_request(target, _busted(first, target), check, want_body=want_body)
+    request = await make_request(
+        target, _busted(first, target), check, want_body=want_body, values=values
+    )
     if (who := await authorization(target.auth, check)) is not None:
         request = authorized(request, who)
     answer, last = await visit.to(request)

@@ -35,7 +35,14 @@ def forms(secret: str) -> tuple[str, ...]:
 
 def _writings(text: str) -> tuple[str, ...]:
     as_json = (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
-    return (text, *as_json, url_quote(text), quote_plus(text), escape(text))
+    return (
+        text,
+        *as_json,
+        url_quote(text),
+        url_quote(text, safe=""),
+        quote_plus(text),
+        escape(text),
+    )
 
 
 def clean(text: str, limit: int) -> str:

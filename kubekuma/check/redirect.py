@@ -25,7 +25,8 @@ def redirects(answer: Answer) -> bool:
 def follow(request: Request, answer: Answer) -> Request:
     """The request to send after ``answer`` redirected ``request``.
 
-    Raises CheckFailed (BadRedirect) if it does not lead to an http or https URL.
+    Raises CheckFailed (BadRedirect) if it does not lead to an http or https URL, or elsewhere with
+    what is meant for one origin.
     """
     try:
         url = join_url(request.url, answer.header("location") or "")
@@ -38,6 +39,9 @@ def follow(request: Request, answer: Answer) -> Request:
         following = attrs.evolve(
             following, method="GET", body=b"", headers=_without(following.headers, _OF_A_BODY)
         )
+    if following.body and request.secret_body and url.origin != request.url.origin:
+        message = f"the redirect would take a secret in the body to {url.shown}"
+        raise CheckFailed(Reason.BAD_REDIRECT, message)
     return following
 
 

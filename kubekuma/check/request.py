@@ -11,6 +11,7 @@ from kubekuma import __version__
 from kubekuma.check.context import Check
 from kubekuma.check.finding import CheckFailed
 from kubekuma.check.redact import HIDDEN
+from kubekuma.check.values import Values
 from kubekuma.kit.http_headers import OF_THE_CLIENT, is_header_value
 from kubekuma.kit.url import Url
 from kubekuma.model.result import Reason
@@ -44,6 +45,7 @@ class Request:
     url: Url
     headers: tuple[Field, ...]  # without Host and Content-Length, which follow from the rest
     body: bytes = b""
+    secret_body: bool = False  # meant for one origin
 
     @property
     def fields(self) -> Sequence[Field]:
@@ -59,17 +61,26 @@ class Request:
         return (*host, *self.headers, *length)
 
 
-async def make_request(target: HttpTarget, url: Url, check: Check, *, want_body: bool) -> Request:
+async def make_request(
+    target: HttpTarget, url: Url, check: Check, *, want_body: bool, values: Values | None = None
+) -> Request:
     """Make the first request of a check; raise CheckFailed if a secret is missing."""
-    given = [await header_field(each, check) for each in target.headers]
-    kind, body = encode_body(target.body)
+    given = [await header_field(each, check, values) for each in target.headers]
+    filled = values.body(target.body) if values else target.body
+    kind, body = encode_body(filled)
     defaults = (
         Field(b"User-Agent", (check.context.networking.user_agent or USER_AGENT).encode("ascii")),
         Field(b"Accept", b"*/*"),
         Field(b"Accept-Encoding", b"gzip, deflate" if want_body else b"identity"),
         *([Field(b"Content-Type", kind)] if kind else []),
     )
-    return Request(method=target.method, url=url, headers=merged(defaults, given), body=body)
+    return Request(
+        method=target.method,
+        url=url,
+        headers=merged(defaults, given),
+        body=body,
+        secret_body=filled != target.body,
+    )
 
 
 def encode_body(body: Body | None) -> tuple[bytes | None, bytes]:
@@ -96,12 +107,15 @@ def merged(defaults: Iterable[Field], given: Iterable[Field]) -> tuple[Field, ..
     return (*ours, *kept, Field(b"Connection", b"close"))
 
 
-async def header_field(header: Header, check: Check) -> Field:
+async def header_field(header: Header, check: Check, values: Values | None = None) -> Field:
     """Make the field for ``header``, whose value may be in a Secret. Raises CheckFailed."""
     name = header.name.encode("ascii")
     ref = header.value_from_secret_ref
     if ref is None:
-        return Field(name, (header.value or "").strip().encode("utf-8", "replace"))
+        given = header.value or ""
+        filled = values.header(given) if values else given
+        value = filled.strip().encode("utf-8", "replace")
+        return Field(name, value, secret=filled != given)
     # Secrets made from files end in a newline that nobody meant.
     value = (await check.secret(ref)).strip()
     if not is_header_value(value):

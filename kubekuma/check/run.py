@@ -30,6 +30,7 @@ from kubekuma.check.postgresql import check_postgresql
 from kubekuma.check.push import check_push
 from kubekuma.check.radius import check_radius
 from kubekuma.check.redis import check_redis
+from kubekuma.check.scenario import check_scenario
 from kubekuma.check.sip import check_sip
 from kubekuma.check.smtp import check_smtp
 from kubekuma.check.snmp import check_snmp
@@ -37,7 +38,7 @@ from kubekuma.check.ssh import check_ssh
 from kubekuma.check.steam import check_steam
 from kubekuma.check.tcp import check_tcp
 from kubekuma.check.tls_certificate import check_tls_certificate
-from kubekuma.check.trace import MAX_CHARACTERS, Trace
+from kubekuma.check.trace import MAX_CHARACTERS, MAX_LINE, Trace
 from kubekuma.check.udp import check_udp
 from kubekuma.check.websocket import check_websocket
 from kubekuma.model.meta import Key
@@ -45,7 +46,6 @@ from kubekuma.model.monitor import Monitor, MonitorSpec, MonitorType
 from kubekuma.model.result import CheckResult, Reason
 
 MAX_MESSAGE: Final = 1024
-MAX_LINE: Final = 512
 
 T = TypeVar("T")
 
@@ -143,6 +143,8 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_snmp(_given(target.snmp), criteria, check)
         case MonitorType.SIP:
             return await check_sip(_given(target.sip), criteria, check)
+        case MonitorType.SCENARIO:
+            return await check_scenario(_given(target.scenario), criteria, check)
         case MonitorType.GROUP:
             return await check_group(_given(target.group), criteria, check)
         case MonitorType.MANUAL:
@@ -159,7 +161,7 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_mssql(_given(target.mssql), criteria, check)
         case MonitorType.MONGODB:
             return await check_mongodb(_given(target.mongodb), criteria, check)
-        case MonitorType.DOCKER | MonitorType.RABBITMQ | MonitorType.KAFKA | MonitorType.SCENARIO:
+        case MonitorType.DOCKER | MonitorType.RABBITMQ | MonitorType.KAFKA:
             # Not reached: ``missing`` is asked before a monitor is enrolled.
             raise CheckFailed(Reason.INTERNAL_ERROR, f"there is no checker for type {kind}")
         case _:

@@ -11,6 +11,7 @@ from kubekuma.model.result import Certificate, Reason, Timings
 
 MAX_LINES: Final = 64
 MAX_CHARACTERS: Final = 4096
+MAX_LINE: Final = 512
 
 
 class Phase(StrEnum):
@@ -115,8 +116,40 @@ class Trace:
             Reason.TIMEOUT, f"timed out after {seconds:g} s while {self.doing}"
         )
 
+    def add(self, part: "Trace", *, only_time: bool) -> None:
+        """Take over what ``part``, the trace of a part that has ended, has seen.
+
+        Phases add up; lines make room for later ones. Of what there can be only one, the later
+        counts, unless ``only_time``.
+        """
+        part.finish()
+        self.finish()
+        for phase, seconds in part._spent.items():  # noqa: SLF001 - a trace as well
+            self._spent[phase] = self._spent.get(phase, 0.0) + seconds
+        if self._lines is not None:
+            self._lines = _last(self._lines + list(part.lines))
+        self.doing = part.doing
+        self.at_deadline = part.at_deadline
+        if only_time:
+            return
+        self.peer = part.peer or self.peer
+        self.status_code = part.status_code or self.status_code
+        self.certificate = part.certificate or self.certificate
+
     def _settle(self) -> None:
         now = trio.current_time()
         if self._phase is not None:
             self._spent[self._phase] = self._spent.get(self._phase, 0.0) + now - self._since
         self._since = now
+
+
+def _last(lines: Sequence[str]) -> list[str]:
+    """As many of the last of ``lines`` as may be published."""
+    kept: list[str] = []
+    left = MAX_CHARACTERS
+    for line in reversed(lines[-MAX_LINES:]):
+        left -= min(len(line), MAX_LINE)
+        if left < 0:
+            break
+        kept.append(line)
+    return kept[::-1]

@@ -1,11 +1,12 @@
 """What is checked: one class per type of monitor, and ``Target``, which holds one of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 import attrs
 
+from kubekuma.kit.template import names_in
 from kubekuma.model.criteria import SuccessCriteria
 from kubekuma.model.field import Rule, at_most_one, exactly_one, needed_when, says
 from kubekuma.model.meta import SecretKeyRef
@@ -17,6 +18,8 @@ WARN_BEFORE_DAYS = (
 )
 # A letter to begin with, then no white space or control character: userinfo is judged by validate.
 HTTP_URL = r"^https?://[^\s]+$"
+# With names in double braces, which may have blanks in them.
+STEP_URL = r"^https?://([^\s]|\{\{ *[A-Za-z_][A-Za-z0-9_]* *\}\})+$"
 WEBSOCKET_URL = r"^wss?://[^\s]+$"
 TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105 - RFC 9110's word for such a string
 
@@ -724,11 +727,51 @@ class ScenarioValue:
 
 
 @attrs.frozen(kw_only=True)
+class StepRequest(HttpTarget):
+    """An HTTP request in which ``{{ name }}`` stands for a value.
+
+    In the path or query of the URL, in values of headers, and in the body.
+    """
+
+    url: str = says(
+        "Where to send the request; names may stand in its path and query.",
+        min_length=8,
+        max_length=2048,
+        pattern=STEP_URL,
+    )
+
+    @property
+    def names(self) -> Sequence[tuple[str, str]]:
+        """The fields in which names stand, and those names."""
+        body = self.body or Body()
+        texts = [
+            ("url", self.url),
+            *((f"headers[{i}].value", each.value or "") for i, each in enumerate(self.headers)),
+            ("body.text", body.text or ""),
+            *((f"body.form.{key}", value) for key, value in (body.form or {}).items()),
+            *(("body.json", text) for text in _texts_in(body.json)),
+        ]
+        return [(field, name) for field, text in texts for name in names_in(text)]
+
+
+def _texts_in(document: Any) -> Iterator[str]:
+    match document:
+        case str():
+            yield document
+        case Mapping():
+            for each in document.values():
+                yield from _texts_in(each)
+        case list() | tuple():
+            for each in document:
+                yield from _texts_in(each)
+
+
+@attrs.frozen(kw_only=True)
 class Step:
     """One request of a scenario."""
 
     name: str = says("Its name.", min_length=1, max_length=63)
-    http: HttpTarget = says("The request.")
+    http: StepRequest = says("The request.")
     success_criteria: SuccessCriteria = says("What passes.", default=SuccessCriteria())
     extract: tuple[Extract, ...] = says(
         "Values to carry on.", default=(), max_items=16, list_type="map", list_keys=("name",)

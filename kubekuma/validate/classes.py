@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from kubekuma.kit.pattern import occurs
+from kubekuma.kit.template import compact
 from kubekuma.model.criteria import (
     DECIMAL,
     Expectation,
@@ -38,11 +39,13 @@ from kubekuma.model.target import (
     PushTarget,
     RadiusTarget,
     Resolver,
+    ScenarioTarget,
     ServiceTarget,
     SipTarget,
     SnmpTarget,
     SshTarget,
     SteamTarget,
+    StepRequest,
     TcpTarget,
     Tls,
     TlsCertificateTarget,
@@ -52,6 +55,7 @@ from kubekuma.model.target import (
 from kubekuma.validate import text
 from kubekuma.validate.declared import declared, parts_of
 from kubekuma.validate.rule import FieldError, Rule, at, below, each, if_present, joined, must
+from kubekuma.validate.scenario import scenario_rules
 
 _NUMERIC: Final = frozenset({Op.LT, Op.LTE, Op.GT, Op.GTE})
 
@@ -112,6 +116,10 @@ def _host_of(it: Any) -> str:
     return host
 
 
+def _url_of(it: HttpTarget) -> str:
+    return compact(it.url) if isinstance(it, StepRequest) else it.url
+
+
 _host: Rule[Any] = at("host", _host_of, text.host)
 _time_zone: Rule[Any] = at("timezone", lambda it: it.timezone, text.time_zone)
 _patterns: Rule[tuple[str, ...] | None] = if_present(each(text.pattern))
@@ -119,7 +127,7 @@ _patterns: Rule[tuple[str, ...] | None] = if_present(each(text.pattern))
 # What each class of the model asks for beyond its schema and its declared rules.
 BY_CLASS: Final[Mapping[type, tuple[Rule[Any], ...]]] = {
     HttpTarget: (
-        at("url", lambda it: it.url, text.url),
+        at("url", _url_of, text.url),
         at(
             "method",
             lambda it: it.method,
@@ -143,8 +151,9 @@ BY_CLASS: Final[Mapping[type, tuple[Rule[Any], ...]]] = {
     MqttTarget: (at("expect", lambda it: it.expect, if_present(text.pattern)),),
     Extract: (
         at("jsonPath", lambda it: it.json_path, if_present(text.json_path)),
-        at("regex", lambda it: it.regex, if_present(text.pattern)),
+        at("regex", lambda it: it.regex, if_present(text.pattern_with_a_group)),
     ),
+    ScenarioTarget: (scenario_rules,),
     HttpCriteria: (_codes,),
     KeywordCriteria: (at("regex", lambda it: it.regex, _patterns),),
     JsonQueryCriteria: (

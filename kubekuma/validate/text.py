@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 from kubekuma.kit.cron import parse_cron
 from kubekuma.kit.http_headers import OF_THE_CLIENT, is_header_value
 from kubekuma.kit.json_path import compile_path
-from kubekuma.kit.pattern import occurs
+from kubekuma.kit.pattern import occurs, pattern_with_group
 from kubekuma.kit.pattern import pattern as compile_pattern
 from kubekuma.kit.recurrence import parse_rule
 from kubekuma.kit.url import WEBSOCKET, parse_host, parse_url
@@ -36,6 +36,7 @@ def accepted_by(parse: Callable[[str], object]) -> Rule[str]:
 
 
 pattern: Final = accepted_by(compile_pattern)
+pattern_with_a_group: Final = accepted_by(pattern_with_group)
 json_path: Final = accepted_by(compile_path)
 url: Final = accepted_by(parse_url)
 recurrence: Final = accepted_by(parse_rule)

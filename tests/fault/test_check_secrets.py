@@ -1,5 +1,6 @@
 """A target that echoes our secrets wherever it can does not get them into a result."""
 
+import attrs
 import pytest
 import trio
 from fakes.targets import answer, check_context, monitor_of, secret_ref, start_target
@@ -15,7 +16,14 @@ from kubekuma.model.criteria import (
 )
 from kubekuma.model.monitor import MonitorType
 from kubekuma.model.result import Reason
-from kubekuma.model.target import Header, HttpTarget
+from kubekuma.model.target import (
+    Extract,
+    Header,
+    HttpTarget,
+    ScenarioTarget,
+    Step,
+    StepRequest,
+)
 
 CANARY = 'canary-"8f3a"-Ünïcode'
 BODY = f'{{"said": {CANARY!r}, "auth": "Bearer {CANARY}"}}'.encode()
@@ -62,6 +70,37 @@ async def test_no_echo_of_a_secret_is_shown(
     result = await run_check(monitor, check_context(secrets=secrets), transcript=True)
     assert CANARY.encode() in target.requests[0]
     assert result.reason not in {Reason.PASSED, Reason.INTERNAL_ERROR}
+    shown = "\n".join([result.message, *result.transcript])
+    assert "canary" not in shown
+    assert "8f3a" not in shown
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
+async def test_no_echo_of_what_a_scenario_carries_on_is_shown(
+    nursery: trio.Nursery, echo: bytes
+) -> None:
+    given = answer("200 OK", body=JSON)
+    target = await start_target(nursery, given, then=[[echo]])
+    said = Header(name="X-Say", value="{{ said }}")
+    criteria = attrs.evolve(CRITERIA, http=HttpCriteria(content_type="text/x"))
+    steps = (
+        Step(
+            name="one",
+            http=StepRequest(url=target.url),
+            extract=(Extract(name="said", json_path="$.said"),),
+            success_criteria=SuccessCriteria(),
+        ),
+        Step(
+            name="two",
+            http=StepRequest(url=f"{target.url}{{{{ said }}}}", headers=(said,)),
+            success_criteria=criteria,
+        ),
+    )
+    monitor = monitor_of(MonitorType.SCENARIO, ScenarioTarget(steps=steps))
+    result = await run_check(monitor, check_context(), transcript=True)
+    assert CANARY.encode() in target.requests[1]
+    assert result.reason not in {Reason.PASSED, Reason.INTERNAL_ERROR}
+    assert result.message.startswith('step "two": ')
     shown = "\n".join([result.message, *result.transcript])
     assert "canary" not in shown
     assert "8f3a" not in shown

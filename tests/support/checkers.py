@@ -18,6 +18,7 @@ from kubekuma.model.target import (
     AnyTarget,
     DatabaseTarget,
     DnsTarget,
+    Extract,
     GrpcTarget,
     HttpTarget,
     LdapTarget,
@@ -26,11 +27,14 @@ from kubekuma.model.target import (
     NtpTarget,
     RedisTarget,
     Resolver,
+    ScenarioTarget,
     ServiceTarget,
     SipTarget,
     SnmpTarget,
     SshTarget,
     SteamTarget,
+    Step,
+    StepRequest,
     TcpTarget,
     TlsCertificateTarget,
     UdpTarget,
@@ -63,6 +67,17 @@ def over_websocket(port: int) -> Monitor:
     return monitor_of(MonitorType.WEBSOCKET, target, timeout_seconds=LONG_SECONDS)
 
 
+def over_steps(port: int) -> Monitor:
+    step = Step(
+        name="one",
+        http=StepRequest(url=f"http://127.0.0.1:{port}/"),
+        extract=(Extract(name="id", json_path="$.id"),),
+    )
+    return monitor_of(
+        MonitorType.SCENARIO, ScenarioTarget(steps=(step,)), timeout_seconds=LONG_SECONDS
+    )
+
+
 def plain(kind: MonitorType, make: Callable[..., AnyTarget]) -> Make:
     return lambda port: monitor_of(
         kind, make(host="127.0.0.1", port=port), timeout_seconds=LONG_SECONDS
@@ -90,6 +105,7 @@ STREAMS: dict[MonitorType, Make] = {
     MonitorType.MONGODB: plain(MonitorType.MONGODB, MongodbTarget),
     MonitorType.WEBSOCKET: over_websocket,
     MonitorType.GRPC: plain(MonitorType.GRPC, GrpcTarget),
+    MonitorType.SCENARIO: over_steps,
 }
 
 

@@ -3,7 +3,7 @@ import trio
 import trio.testing
 
 from kubekuma.check.finding import Finding
-from kubekuma.check.trace import MAX_LINES, Phase, Trace
+from kubekuma.check.trace import MAX_CHARACTERS, MAX_LINE, MAX_LINES, Phase, Trace
 from kubekuma.model.result import Reason, Timings
 
 
@@ -45,3 +45,29 @@ async def test_a_transcript_is_kept_only_if_wanted_and_is_bounded(
         trace.say("line %d", number)
     assert trace.wanted is transcript
     assert len(trace.lines) == kept
+
+
+async def test_lines_of_a_part_make_room_for_those_of_later_parts() -> None:
+    whole = Trace(transcript=True)
+    for number in range(40):
+        part = Trace(transcript=True)
+        part.say("part %d", number)
+        part.say("x" * (MAX_LINE + 1))
+        part.say("y")
+        whole.add(part, only_time=False)
+    assert whole.lines[-2:] == ("x" * (MAX_LINE + 1), "y")
+    assert sum(min(len(line), MAX_LINE) for line in whole.lines) <= MAX_CHARACTERS
+    assert "part 39" in whole.lines
+    assert "part 0" not in whole.lines
+
+
+async def test_of_a_part_only_the_time_may_count(autojump_clock: trio.testing.MockClock) -> None:
+    whole = Trace()
+    for seconds, code in ((1, 500), (2, 204)):
+        part = Trace()
+        part.status_code, part.peer = code, f"peer {code}"
+        part.enter(Phase.DNS, "resolving web")
+        await trio.sleep(seconds)
+        whole.add(part, only_time=code == 204)
+    assert (whole.latency, whole.status_code, whole.peer) == (3, 500, "peer 500")
+    assert autojump_clock.current_time() == 3
