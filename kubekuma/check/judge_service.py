@@ -1,7 +1,9 @@
 """Judges what a database, broker, directory or other service answered."""
 
+import json
 from collections.abc import Iterator, Sequence
 
+from kubekuma.check.answer import Answer
 from kubekuma.check.compare import as_number, number
 from kubekuma.check.context import Check
 from kubekuma.check.expect import Facts, Show
@@ -14,18 +16,26 @@ from kubekuma.model.result import Reason
 
 
 def judge_service(
-    kind: str, output: str | None, criteria: SuccessCriteria, check: Check
+    kind: str,
+    output: str | None,
+    criteria: SuccessCriteria,
+    check: Check,
+    *,
+    document: object = None,
 ) -> Sequence[Finding]:
     """Yield what is wrong with ``output``, which is None where nothing was asked for.
 
-    Ends the last phase: what comes now is our own work.
+    ``document``: what there is beside it, for ``json()`` in expectations. Ends the last phase:
+    what comes now is our own work.
     """
     check.trace.finish()
     values = {
         **shared_values(check.trace, check.context.now()),
         "output": MISSING if output is None else output,
     }
-    facts = Facts(kind=kind, values=values)
+    body = json.dumps(document).encode()
+    answer = Answer(status=0, headers=(), body=body) if document is not None else None
+    facts = Facts(kind=kind, values=values, answer=answer)
     found = list(judge_output(output, criteria.service, check.show)) if criteria.service else []
     return [*found, *judge_shared(criteria, facts, check.trace.latency, check.show)]
 

@@ -28,6 +28,7 @@ from kubekuma.check.ntp import check_ntp
 from kubekuma.check.ping import check_ping
 from kubekuma.check.postgresql import check_postgresql
 from kubekuma.check.push import check_push
+from kubekuma.check.rabbitmq import check_rabbitmq
 from kubekuma.check.radius import check_radius
 from kubekuma.check.redis import check_redis
 from kubekuma.check.scenario import check_scenario
@@ -143,6 +144,8 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_snmp(_given(target.snmp), criteria, check)
         case MonitorType.SIP:
             return await check_sip(_given(target.sip), criteria, check)
+        case MonitorType.RABBITMQ:
+            return await check_rabbitmq(_given(target.rabbitmq), criteria, check)
         case MonitorType.SCENARIO:
             return await check_scenario(_given(target.scenario), criteria, check)
         case MonitorType.GROUP:
@@ -161,7 +164,7 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_mssql(_given(target.mssql), criteria, check)
         case MonitorType.MONGODB:
             return await check_mongodb(_given(target.mongodb), criteria, check)
-        case MonitorType.DOCKER | MonitorType.RABBITMQ | MonitorType.KAFKA:
+        case MonitorType.DOCKER | MonitorType.KAFKA:
             # Not reached: ``missing`` is asked before a monitor is enrolled.
             raise CheckFailed(Reason.INTERNAL_ERROR, f"there is no checker for type {kind}")
         case _:

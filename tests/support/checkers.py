@@ -25,6 +25,7 @@ from kubekuma.model.target import (
     MongodbTarget,
     MqttTarget,
     NtpTarget,
+    RabbitmqTarget,
     RedisTarget,
     Resolver,
     ScenarioTarget,
@@ -106,6 +107,7 @@ STREAMS: dict[MonitorType, Make] = {
     MonitorType.WEBSOCKET: over_websocket,
     MonitorType.GRPC: plain(MonitorType.GRPC, GrpcTarget),
     MonitorType.SCENARIO: over_steps,
+    MonitorType.RABBITMQ: plain(MonitorType.RABBITMQ, RabbitmqTarget),
 }
 
 
