@@ -32,6 +32,7 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.SSH,
         MonitorType.LDAP,
         MonitorType.SCENARIO,
+        MonitorType.DOCKER,
         MonitorType.RABBITMQ,
         MonitorType.PUSH,
         MonitorType.K8S,

@@ -9,6 +9,7 @@ import trio
 
 from kubekuma.check.context import Check, CheckContext
 from kubekuma.check.dns import check_dns
+from kubekuma.check.docker import check_docker
 from kubekuma.check.domain_expiry import check_domain_expiry
 from kubekuma.check.finding import CheckFailed, Finding, conclude
 from kubekuma.check.group import check_group
@@ -146,6 +147,8 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_sip(_given(target.sip), criteria, check)
         case MonitorType.RABBITMQ:
             return await check_rabbitmq(_given(target.rabbitmq), criteria, check)
+        case MonitorType.DOCKER:
+            return await check_docker(_given(target.docker), criteria, check)
         case MonitorType.SCENARIO:
             return await check_scenario(_given(target.scenario), criteria, check)
         case MonitorType.GROUP:
@@ -164,7 +167,7 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_mssql(_given(target.mssql), criteria, check)
         case MonitorType.MONGODB:
             return await check_mongodb(_given(target.mongodb), criteria, check)
-        case MonitorType.DOCKER | MonitorType.KAFKA:
+        case MonitorType.KAFKA:
             # Not reached: ``missing`` is asked before a monitor is enrolled.
             raise CheckFailed(Reason.INTERNAL_ERROR, f"there is no checker for type {kind}")
         case _:

@@ -468,8 +468,12 @@ class DockerTarget:
         max_length=1024,
         pattern=r"^(unix:///|tcp://)\S+$",
     )
-    container: str = says("Name or id of the container.", min_length=1)
-    tls: ClientCertificate | None = says("Certificate of ours, for tcp.", default=None)
+    container: str = says(
+        "Name or id of the container.", max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+    )
+    tls: ClientCertificate | None = says(
+        "Certificate of ours, for tcp; with it or caBundleSecretRef, TLS is spoken.", default=None
+    )
     ca_bundle_secret_ref: SecretKeyRef | None = says(
         "PEM bundle of the authorities to trust.", default=None
     )

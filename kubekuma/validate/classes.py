@@ -28,6 +28,7 @@ from kubekuma.model.provider import (
 )
 from kubekuma.model.status_page import Access, PageSpec
 from kubekuma.model.target import (
+    DockerTarget,
     Extract,
     GrpcTarget,
     Header,
@@ -147,6 +148,7 @@ BY_CLASS: Final[Mapping[type, tuple[Rule[Any], ...]]] = {
     ),
     OAuth2ClientCredentials: (at("tokenUrl", lambda it: it.token_url, text.url),),
     TcpTarget: (_host, at("expect", lambda it: it.expect, if_present(text.pattern))),
+    DockerTarget: (at("host", lambda it: it.host, text.engine),),
     UdpTarget: (_host, at("expect", lambda it: it.expect, if_present(text.pattern))),
     MqttTarget: (at("expect", lambda it: it.expect, if_present(text.pattern)),),
     Extract: (

@@ -123,6 +123,16 @@ def host_and_port(text: str) -> tuple[FieldError, ...]:
     return (FieldError("", "must be host:port, such as example.org:443 or [2001:db8::1]:53"),)
 
 
+def engine(text: str) -> tuple[FieldError, ...]:
+    """``text`` is where a Docker engine listens."""
+    if text.startswith("tcp://"):
+        return host_and_port(text.removeprefix("tcp://"))
+    # What the schema takes besides; the system takes no longer path.
+    if len(text.removeprefix("unix://").encode("utf-8", "replace")) <= 107:
+        return ()
+    return (FieldError("", "must not have a path of more than 107 bytes"),)
+
+
 def _is_host(text: str) -> bool:
     try:
         parse_host(text)

@@ -18,6 +18,7 @@ from kubekuma.model.target import (
     AnyTarget,
     DatabaseTarget,
     DnsTarget,
+    DockerTarget,
     Extract,
     GrpcTarget,
     HttpTarget,
@@ -79,6 +80,11 @@ def over_steps(port: int) -> Monitor:
     )
 
 
+def over_docker(port: int) -> Monitor:
+    target = DockerTarget(host=f"tcp://127.0.0.1:{port}", container="web")
+    return monitor_of(MonitorType.DOCKER, target, timeout_seconds=LONG_SECONDS)
+
+
 def plain(kind: MonitorType, make: Callable[..., AnyTarget]) -> Make:
     return lambda port: monitor_of(
         kind, make(host="127.0.0.1", port=port), timeout_seconds=LONG_SECONDS
@@ -107,6 +113,7 @@ STREAMS: dict[MonitorType, Make] = {
     MonitorType.WEBSOCKET: over_websocket,
     MonitorType.GRPC: plain(MonitorType.GRPC, GrpcTarget),
     MonitorType.SCENARIO: over_steps,
+    MonitorType.DOCKER: over_docker,
     MonitorType.RABBITMQ: plain(MonitorType.RABBITMQ, RabbitmqTarget),
 }
 

@@ -171,7 +171,7 @@ def test_of_several_monitors_one_must_be_named(
     ("spec", "said"),
     [
         ({"type": "tcp", "target": {"tcp": {"host": "a b", "port": 1}}}, "must be a name or addre"),
-        ({"type": "docker", "target": {"docker": {"container": "c"}}}, "has no checker for type"),
+        ({"type": "mssql", "target": {"mssql": {"host": "c"}}}, "has no checker for type"),
     ],
 )
 def test_what_cannot_be_checked_is_a_mistake(
