@@ -32,6 +32,7 @@ AVAILABLE_TYPES: Final = frozenset(
         MonitorType.SSH,
         MonitorType.LDAP,
         MonitorType.SCENARIO,
+        MonitorType.KAFKA,
         MonitorType.DOCKER,
         MonitorType.RABBITMQ,
         MonitorType.PUSH,

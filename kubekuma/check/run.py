@@ -18,6 +18,7 @@ from kubekuma.check.http import check_http
 from kubekuma.check.imap import check_imap
 from kubekuma.check.json_query import check_json_query
 from kubekuma.check.k8s import check_k8s
+from kubekuma.check.kafka import check_kafka
 from kubekuma.check.keyword import check_keyword
 from kubekuma.check.ldap import check_ldap
 from kubekuma.check.manual import check_manual
@@ -149,6 +150,8 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_rabbitmq(_given(target.rabbitmq), criteria, check)
         case MonitorType.DOCKER:
             return await check_docker(_given(target.docker), criteria, check)
+        case MonitorType.KAFKA:
+            return await check_kafka(_given(target.kafka), criteria, check)
         case MonitorType.SCENARIO:
             return await check_scenario(_given(target.scenario), criteria, check)
         case MonitorType.GROUP:
@@ -167,9 +170,6 @@ async def _dispatch(spec: MonitorSpec, check: Check) -> Sequence[Finding]:
             return await check_mssql(_given(target.mssql), criteria, check)
         case MonitorType.MONGODB:
             return await check_mongodb(_given(target.mongodb), criteria, check)
-        case MonitorType.KAFKA:
-            # Not reached: ``missing`` is asked before a monitor is enrolled.
-            raise CheckFailed(Reason.INTERNAL_ERROR, f"there is no checker for type {kind}")
         case _:
             assert_never(kind)
 

@@ -20,7 +20,7 @@ from kubekuma.check.finding import CheckFailed
 from kubekuma.check.login import Login
 from kubekuma.model.result import Reason
 
-Hash: TypeAlias = Literal["sha1", "sha256"]
+Hash: TypeAlias = Literal["sha1", "sha256", "sha512"]
 # Sends what we say and returns what the server answers.
 Say: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 

@@ -101,6 +101,14 @@ class GroupRule(StrEnum):
     PERCENT = "percent"
 
 
+class SaslMechanism(StrEnum):
+    """Ways to log in to a Kafka broker."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
+
+
 class SnmpVersion(StrEnum):
     """SNMP versions."""
 
@@ -594,6 +602,9 @@ class KafkaTarget(ServiceTarget):
     """A Kafka broker, and if asked a topic."""
 
     topic: str | None = says("Topic that must exist.", default=None, min_length=1, max_length=249)
+    mechanism: SaslMechanism | None = says(
+        "How we log in; default: the best that the broker offers.", default=None
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 from support.daemons import open_folders
-from support.go_servers import ferretdb, mysqld
+from support.go_servers import ferretdb, kafka, mysqld
 
 __all__ = ["open_folders"]
 
-_BUILDS = {"mysqld_program": mysqld, "ferretdb_program": ferretdb}
+_BUILDS = {
+    "mysqld_program": mysqld,
+    "ferretdb_program": ferretdb,
+    "kafka_program": kafka,
+}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -33,3 +37,9 @@ def mysqld_program() -> Path:
 def ferretdb_program() -> Path:
     """Where FerretDB is."""
     return ferretdb()
+
+
+@pytest.fixture(scope="session")
+def kafka_program() -> Path:
+    """Where the Kafka brokers are."""
+    return kafka()

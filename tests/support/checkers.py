@@ -22,6 +22,7 @@ from kubekuma.model.target import (
     Extract,
     GrpcTarget,
     HttpTarget,
+    KafkaTarget,
     LdapTarget,
     MongodbTarget,
     MqttTarget,
@@ -113,6 +114,7 @@ STREAMS: dict[MonitorType, Make] = {
     MonitorType.WEBSOCKET: over_websocket,
     MonitorType.GRPC: plain(MonitorType.GRPC, GrpcTarget),
     MonitorType.SCENARIO: over_steps,
+    MonitorType.KAFKA: plain(MonitorType.KAFKA, KafkaTarget),
     MonitorType.DOCKER: over_docker,
     MonitorType.RABBITMQ: plain(MonitorType.RABBITMQ, RabbitmqTarget),
 }

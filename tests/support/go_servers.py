@@ -15,20 +15,18 @@ import pytest
 
 # Where it is set, a machine without Go fails instead of leaving their tests out.
 NEED: Final = "KUBEKUMA_TESTS_NEED_GO"
-MYSQLD: Final = Path(__file__).parents[1] / "servers" / "mysqld"
+SOURCES: Final = Path(__file__).parents[1] / "servers"
 FERRETDB: Final = "v1.24.0"
 
 
 def mysqld() -> Path:
     """The server of logins in ``tests/servers/mysqld``."""
-    digest = hashlib.sha256()
-    for source in sorted(MYSQLD.iterdir()):
-        digest.update(source.read_bytes())
+    return _program(SOURCES / "mysqld")
 
-    def build(go: str, draft: Path) -> None:
-        _run(go, MYSQLD, "build", "-trimpath", "-ldflags=-s -w", "-o", str(draft), ".")
 
-    return _built(f"mysqld-{digest.hexdigest()[:16]}", build)
+def kafka() -> Path:
+    """The brokers in ``tests/servers/kafka``."""
+    return _program(SOURCES / "kafka")
 
 
 def ferretdb() -> Path:
@@ -55,6 +53,17 @@ def ferretdb() -> Path:
             _run(go, sources, "build", *flags, "-o", str(draft), "./cmd/ferretdb")
 
     return _built(f"ferretdb-{FERRETDB}", build)
+
+
+def _program(sources: Path) -> Path:
+    digest = hashlib.sha256()
+    for source in sorted(sources.iterdir()):
+        digest.update(source.read_bytes())
+
+    def build(go: str, draft: Path) -> None:
+        _run(go, sources, "build", "-trimpath", "-ldflags=-s -w", "-o", str(draft), ".")
+
+    return _built(f"{sources.name}-{digest.hexdigest()[:16]}", build)
 
 
 def _built(name: str, build: Callable[[str, Path], None]) -> Path:
