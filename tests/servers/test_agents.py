@@ -60,7 +60,7 @@ def snmpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         "-smux",
         where,
     ]
-    with running(command, folder, says="NET-SNMP", env=environment):
+    with running(command, folder, says="NET-SNMP version", env=environment):
         yield port
 
 
