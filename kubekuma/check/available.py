@@ -5,7 +5,6 @@ from importlib.util import find_spec
 from typing import Final
 
 from kubekuma.model.monitor import MonitorSpec, MonitorType
-from kubekuma.model.target import SnmpVersion
 
 AVAILABLE_TYPES: Final = frozenset(
     {
@@ -61,9 +60,6 @@ def missing(spec: MonitorSpec) -> str | None:
     module, package = _LIBRARIES.get(spec.type, (None, ""))
     if module is not None and not _is_installed(module):
         return f"type {spec.type} without {package}: {INSTALL}"
-    snmp = spec.target.snmp
-    if spec.type is MonitorType.SNMP and snmp is not None and snmp.version is SnmpVersion.V3:
-        return "target.snmp.version"
     return None
 
 

@@ -117,6 +117,31 @@ class SnmpVersion(StrEnum):
     V3 = "3"
 
 
+class SnmpAuth(StrEnum):
+    """How messages of SNMP version 3 are authenticated (RFC 3414, RFC 7860)."""
+
+    MD5 = "MD5"
+    SHA = "SHA"
+    SHA_224 = "SHA-224"
+    SHA_256 = "SHA-256"
+    SHA_384 = "SHA-384"
+    SHA_512 = "SHA-512"
+
+
+class SnmpPrivacy(StrEnum):
+    """How messages of SNMP version 3 are encrypted; keys that are too short are stretched.
+
+    As RFC 3826 and draft-blumenthal-aes-usm say, or with a C as Cisco's devices do
+    (draft-reeder-snmpv3-usm-3desede).
+    """
+
+    AES_128 = "AES-128"
+    AES_192 = "AES-192"
+    AES_256 = "AES-256"
+    AES_192_C = "AES-192-C"
+    AES_256_C = "AES-256-C"
+
+
 # Parts that several targets share ----------------------------------------------------------------
 
 
@@ -641,7 +666,40 @@ class RadiusTarget:
 
 @attrs.frozen(kw_only=True)
 class SnmpTarget:
-    """A value that an SNMP agent gives."""
+    """A value that an SNMP agent gives.
+
+    The security level of version 3 follows from which protocols are given.
+    """
+
+    __rules__ = (
+        Rule(
+            cel=(
+                "!has(self.version) || self.version != '3'"
+                " || (has(self.credentials) && has(self.credentials.usernameSecretRef))"
+            ),
+            holds=lambda it: (
+                it.version != SnmpVersion.V3
+                or (it.credentials is not None and it.credentials.username_secret_ref is not None)
+            ),
+            message="must have credentials.usernameSecretRef when version is 3",
+        ),
+        Rule(
+            cel=(
+                "!has(self.authProtocol)"
+                " || (has(self.credentials) && has(self.credentials.passwordSecretRef))"
+            ),
+            holds=lambda it: (
+                it.auth_protocol is None
+                or (it.credentials is not None and it.credentials.password_secret_ref is not None)
+            ),
+            message="must have credentials.passwordSecretRef when it has authProtocol",
+        ),
+        Rule(
+            cel="!has(self.privProtocol) || has(self.authProtocol)",
+            holds=lambda it: it.priv_protocol is None or it.auth_protocol is not None,
+            message="must have authProtocol when it has privProtocol",
+        ),
+    )
 
     host: str = says(HOST, min_length=1)
     port: int = says(PORT, default=161, low=1, high=65535)
@@ -650,7 +708,19 @@ class SnmpTarget:
     community_secret_ref: SecretKeyRef | None = says(
         "Where the community stands (versions 1 and 2c).", default=None
     )
-    credentials: Credentials | None = says("Who we are (version 3).", default=None)
+    credentials: Credentials | None = says(
+        "User, and passphrase to authenticate with (version 3).", default=None
+    )
+    auth_protocol: SnmpAuth | None = says(
+        "How messages are authenticated (version 3); default: not at all.", default=None
+    )
+    priv_protocol: SnmpPrivacy | None = says(
+        "How messages are encrypted (version 3); default: not at all.", default=None
+    )
+    priv_password_secret_ref: SecretKeyRef | None = says(
+        "Where the passphrase to encrypt with stands; default: that of credentials.", default=None
+    )
+    context_name: str = says("Context to ask in (version 3).", default="", max_length=32)
 
 
 @attrs.frozen(kw_only=True)
