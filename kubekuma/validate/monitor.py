@@ -1,8 +1,9 @@
 """Rules for Monitors that no part of them can tell alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from kubekuma.model.criteria import SuccessCriteria
 from kubekuma.model.meta import STATE
 from kubekuma.model.monitor import Monitor, MonitorSpec, MonitorType
 from kubekuma.model.settings import SettingsSpec
@@ -11,10 +12,16 @@ from kubekuma.validate.rule import FieldError, below
 
 _OF_CONNECTIONS: Final = ("connected", "latencyMs", "peer", "certificateDays")
 _STATES: Final = ("up", "degraded", "down")
-# What ``expect`` can be about, by the target that a check looks at; others know no checker yet.
+_OF_HTTP: Final = ("status", "body", "header.", "json(", "length(", *_OF_CONNECTIONS)
+_OF_COUNTS: Final = ("output", "json(", *_OF_CONNECTIONS)
+# What ``expect`` can be about, by the target that a check looks at; others are not told yet.
 _VALUES: Final = {
-    "http": ("status", "body", "header.", "json(", "length(", *_OF_CONNECTIONS),
+    "http": _OF_HTTP,
     "tcp": ("output", *_OF_CONNECTIONS),
+    "docker": _OF_COUNTS,
+    "rabbitmq": _OF_COUNTS,
+    "kafka": _OF_COUNTS,
+    "scenario": _OF_CONNECTIONS,
 }
 
 
@@ -47,9 +54,21 @@ def monitor_under(spec: MonitorSpec, settings: SettingsSpec) -> Iterator[FieldEr
 
 def _known_value(spec: MonitorSpec) -> Iterator[FieldError]:
     known = _VALUES.get(spec.type.target_field)
-    for index, expected in enumerate(spec.success_criteria.expect):
-        if known is not None and not expected.value.startswith(known):
-            said = f"must be one of {', '.join(map(_completed, known))} when type is {spec.type}"
+    if known is not None:
+        yield from _unknown_values(spec.success_criteria, known, f"when type is {spec.type}")
+    if spec.type is not MonitorType.SCENARIO or spec.target.scenario is None:
+        return
+    for index, step in enumerate(spec.target.scenario.steps):
+        for error in _unknown_values(step.success_criteria, _OF_HTTP, "in a step"):
+            yield below(f"target.scenario.steps[{index}]", error)
+
+
+def _unknown_values(
+    criteria: SuccessCriteria, known: Sequence[str], when: str
+) -> Iterator[FieldError]:
+    for index, expected in enumerate(criteria.expect):
+        if not expected.value.startswith(tuple(known)):
+            said = f"must be one of {', '.join(map(_completed, known))} {when}"
             yield FieldError(f"successCriteria.expect[{index}].value", said)
 
 
