@@ -11,15 +11,22 @@ from urllib.parse import quote_plus
 HIDDEN: Final = "***"
 # A shorter text hides nothing worth hiding, and its replacement would garble everything.
 SHORTEST_SECRET: Final = 4
+# A longer one costs more to look for in any case than it is worth: nobody writes it by hand.
+LONG_SECRET: Final = 256
+# A text of more words is no credential, and each of them may be an everyday one.
+MOST_WORDS: Final = 64
 
 _CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160)), "�")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Replace every one of ``secrets`` in ``text``, in upper or lower case."""
-    for secret in secrets:
-        text = re.sub(re.escape(secret), HIDDEN, text, flags=re.IGNORECASE)
-    return text
+    """Replace every one of ``secrets`` in ``text``, in upper or lower case unless it is long."""
+    known = sorted(set(secrets), key=len, reverse=True)
+    for secret in known:
+        if len(secret) > LONG_SECRET:
+            text = text.replace(secret, HIDDEN)
+    short = [re.escape(secret) for secret in known if len(secret) <= LONG_SECRET]
+    return re.sub("|".join(short), HIDDEN, text, flags=re.IGNORECASE) if short else text
 
 
 def forms(secret: str) -> tuple[str, ...]:
@@ -28,7 +35,8 @@ def forms(secret: str) -> tuple[str, ...]:
     A header's value is often a scheme and a credential ("Bearer …"), and targets echo either: as
     it is, or as JSON, a URL or HTML write it.
     """
-    parts = {secret, *secret.split()}
+    words = secret.split()
+    parts = {secret, *(words if len(words) <= MOST_WORDS else ())}
     found = {form for part in parts for form in _writings(part) if len(form) >= SHORTEST_SECRET}
     return tuple(sorted(found, key=len, reverse=True))
 

@@ -32,3 +32,16 @@ def test_what_is_published_is_one_line_without_control_characters_or_surrogates(
     shown = clean("a\nb\x1b[0m\ud800\x85", 100)
     assert shown.replace("\N{REPLACEMENT CHARACTER}", "#") == "a#b#[0m?#"
     assert clean("abcdef", 4) == "abc…"
+
+
+def test_many_secrets_and_long_ones_are_looked_for_at_once() -> None:
+    many = [f"secret-{number}" for number in range(2000)]
+    long = "ü" * 8000
+    known = [*many, *forms(long), "secret"]
+    for _ in range(50):
+        assert redact(f"SECRET-1999 secret-7 {long} secret!", known) == "*** *** *** ***!"
+
+
+def test_a_long_text_hides_no_everyday_words() -> None:
+    page = " ".join(f"word-{number}" for number in range(100))
+    assert redact(f"word-7 of {page}", forms(page)) == "word-7 of ***"
