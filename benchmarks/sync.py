@@ -105,6 +105,7 @@ def world_of(found: Mapping[str, Cache[Any]]) -> World:
         keys=found["ApiKey"],
         states={},
         items={},
+        delivered=lambda _: {},
     )
 
 

@@ -175,7 +175,7 @@ class Program:
             for each in parts.unwritten.values():
                 parts.writer.add(each)
             parts.unwritten.clear()
-            await self.pipeline.run(parts.writer, stop, self.working.set)
+            await self.pipeline.run(store, parts.writer, stop, self.working.set)
             # Whoever reads must have ended before the database does.
             self.closing.set()
             await self.closed.wait()

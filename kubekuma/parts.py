@@ -15,6 +15,7 @@ import trio
 from kubekuma.check.inside import Inside, Member
 from kubekuma.check.live import Checking
 from kubekuma.check.service import CheckLoad
+from kubekuma.deliver.service import Deliveries, health_of
 from kubekuma.kit.boottime import boottime
 from kubekuma.kube.client import EVENTS, Document, FieldManager, KubeClient
 from kubekuma.kube.credentials import Credentials, load_credentials
@@ -36,7 +37,6 @@ from kubekuma.reconcile.publish import Lanes
 from kubekuma.reconcile.report import Line, Reporter
 from kubekuma.reconcile.tell import MOST_WAITING
 from kubekuma.reconcile.worker import settings_in_force
-from kubekuma.reconcile.world import in_force
 from kubekuma.record.database import Database, StoreError
 from kubekuma.record.ledger import Ledger
 from kubekuma.record.states import load_states
@@ -46,6 +46,7 @@ from kubekuma.record.writer import Document as Remembered
 from kubekuma.record.writer import StoreHealth, Writer
 from kubekuma.resources import ENDPOINTS, Resources
 from kubekuma.serve.board import Board
+from kubekuma.validate.seen import in_force
 from kubekuma.workloads import Workloads
 
 
@@ -106,6 +107,7 @@ class Parts:
     load: CheckLoad = attrs.field(factory=CheckLoad)
     store_health: StoreHealth = attrs.field(factory=StoreHealth)
     vitals: Vitals = attrs.field(factory=Vitals)
+    deliveries: Deliveries = attrs.field(factory=Deliveries)
     ready: bool = False  # what is watched is known, and checked
     stalls: int = 0
     unread: str = ""  # why history could not be read the last time
@@ -142,7 +144,10 @@ class Parts:
             now=now,
         )
         self.resources = Resources(
-            home=self.config.kube_namespace, states=self.ledger.states, keep=self._remember
+            home=self.config.kube_namespace,
+            states=self.ledger.states,
+            keep=self._remember,
+            delivered=partial(health_of, self.deliveries),
         )
         self.leadership = Leadership(boottime, self._continues)
         self.throne = Throne(

@@ -11,10 +11,11 @@ import attrs
 import structlog
 import trio
 
+from kubekuma.alerting import Alerting
 from kubekuma.check.available import missing
 from kubekuma.check.service import run_checks
 from kubekuma.following import unfollowed
-from kubekuma.model.kinds import MONITOR, SETTINGS, SILENCE, WINDOW
+from kubekuma.model.kinds import MONITOR, POLICY, PROVIDER, SETTINGS, SILENCE, WINDOW
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.order import CheckNow, Enrol, Order, Plan, Recheck
@@ -31,6 +32,7 @@ from kubekuma.reconcile.tell import invalid_event, log_event, run_events, transi
 from kubekuma.reconcile.worker import Effects, Verdicts, became_invalid, reconcile_settings
 from kubekuma.record.ledger import Recorded
 from kubekuma.record.service import Event, run_recorder
+from kubekuma.record.store import Store
 from kubekuma.record.writer import Writer
 from kubekuma.schedule.service import run_scheduler
 from kubekuma.serve.metrics import Instruments
@@ -54,12 +56,18 @@ class Pipeline:
     parts: Parts
     instruments: Instruments
     _groups: dict[Key, Monitor] = attrs.field(factory=dict, init=False)
+    # Generations of policies and providers, by which outages were looked at.
+    _routing: dict[tuple[str, Key], int] = attrs.field(factory=dict, init=False)
+    _alerting: Alerting = attrs.field(init=False)
     # There is somebody at the other ends while we lead.
     _scheduler: trio.MemorySendChannel[Order] = attrs.field(init=False)
     _recorder: trio.MemorySendChannel[Event] = attrs.field(init=False)
 
-    async def run(self, writer: Writer, stop: trio.Event, started: Callable[[], None]) -> None:
+    async def run(
+        self, store: Store, writer: Writer, stop: trio.Event, started: Callable[[], None]
+    ) -> None:
         """Start sinks before sources; at ``stop``, end sources before sinks."""
+        self._alerting = Alerting(self.parts, store, self._check_now)
         async with trio.open_nursery() as watches:
             await watches.start(self.parts.workloads.run)
             await self._run_stages(writer, stop, started)
@@ -84,6 +92,7 @@ class Pipeline:
             if running is not None and (overlaid := parts.overlays.over(running)) is not None:
                 await plans_in.send(overlaid)
             orders_in.send_nowait(plan)
+            self._alerting.look_at(plan.key)
 
         async with trio.open_nursery() as stages:
             await stages.start(
@@ -124,6 +133,7 @@ class Pipeline:
     def committed(self, recorded: Sequence[Recorded]) -> None:
         """Make known what is in the database now."""
         self._look_at_groups([each.key for each in recorded if each.judgement.transition])
+        self._alerting.noticed(recorded)
         for each in recorded:
             running = self.parts.running.get(each.key)
             origin = running.meta.origin if running is not None else None
@@ -153,6 +163,9 @@ class Pipeline:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 raise Problem(503, "the program stops", retry_after=5) from None
         return found
+
+    def _check_now(self, key: Key) -> None:
+        self._order(CheckNow(key=key))
 
     def _ask_recheck(self, key: Key, seconds: float) -> None:
         self._order(Recheck(key=key, seconds=seconds))
@@ -184,7 +197,7 @@ class Pipeline:
         monitors = [it for key in changed if (it := parts.running.get(key)) is not None]
         for key, group in self._groups.items():
             if any(is_member(each, group, parts.config.kube_namespace) for each in monitors):
-                self._order(CheckNow(key=key))
+                self._check_now(key)
 
     async def _run_sources(
         self, sources: trio.Nursery, order: Callable[[Plan], Awaitable[None]]
@@ -203,6 +216,7 @@ class Pipeline:
         sources.start_soon(self._publish_when_all_is_scheduled)
         sources.start_soon(self._drop_vanished)
         sources.start_soon(parts.overlays.run, self._recorder.send)
+        sources.start_soon(self._alerting.run)
         sources.start_soon(self._watch_vitals)
         # What is alive now stays: looking through it again and again would only hold up everybody.
         gc.collect()
@@ -228,6 +242,15 @@ class Pipeline:
             ),
             now=now,
         )
+
+    def _look_at_routing(self, verdicts: Verdicts) -> None:
+        """Whoever is down may have to be told to others by now."""
+        of = (verdicts.kind, verdicts.meta.key)
+        if verdicts.kind in {POLICY.name, PROVIDER.name} and (
+            self._routing.get(of) != verdicts.generation
+        ):
+            self._routing[of] = verdicts.generation
+            self._alerting.look_at_all()
 
     def _settings_changed(self, settings: SettingsSpec) -> bool:
         self.parts.ledger.flapping = settings.scheduler.flapping
@@ -292,6 +315,7 @@ class Pipeline:
             self.parts.resources.said_of_item(verdicts)
             return
         self.parts.reporter.conditions(verdicts)
+        self._look_at_routing(verdicts)
         invalid = became_invalid(verdicts)
         if invalid is not None:
             self.parts.tell(invalid_event(verdicts, invalid, now()))

@@ -62,6 +62,7 @@ class Resources:
         home: str,
         states: Mapping[Key, MonitorState],
         keep: Callable[[str, Key, Document | None], None],
+        delivered: Callable[[Key], Mapping[str, Any]],
     ) -> None:
         self.queue: WorkQueue[Item] = WorkQueue()
         self.syncs: list[Sync] = []
@@ -93,6 +94,7 @@ class Resources:
             keys=self._caches[API_KEY.name],
             states=states,
             items=self.items,
+            delivered=delivered,
         )
 
     @property

@@ -77,4 +77,17 @@ def figures(parts: Parts) -> Iterator[Figure]:
         history_commits=("Commits.", health.commits),
         history_shed=("Heartbeats shed while the database was away.", health.shed),
     )
+    for outcome, by_provider in (
+        ("sent", parts.deliveries.sent),
+        ("failed", parts.deliveries.failed),
+    ):
+        for provider, count in by_provider.items():
+            labels = {"provider": str(provider), "outcome": outcome}
+            yield Figure(
+                name="notifications",
+                doc="Messages, and tries that failed, by provider.",
+                value=count,
+                labels=labels,
+                counts=True,
+            )
     yield from watch_figures(parts.resources.syncs, trio.current_time())

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.reach import reaches
-from kubekuma.reconcile.world import World, in_force
+from kubekuma.reconcile.world import World
+from kubekuma.validate.seen import in_force
 
 
 def members(group: Monitor, world: World) -> Iterator[Key]:

@@ -11,14 +11,11 @@ from kubekuma.model.meta import Key, Truth
 from kubekuma.model.reach import selector
 from kubekuma.model.silence import Silence, SilenceStatus
 from kubekuma.reconcile.outcome import Outcome, Said, refused
-from kubekuma.reconcile.world import World, count, in_force
+from kubekuma.reconcile.world import World, count
+from kubekuma.validate.seen import in_force
 
 # A little more than a day, in which what is shown changes at least once.
 MOST_AGAIN_SECONDS: Final = 90_000.0
-
-NOT_MUTED: Final = Said(
-    Truth.FALSE, "NotImplemented", "this version sends no messages yet that could be held back"
-)
 
 
 def plan_window(window: Window, world: World, now: datetime) -> Outcome:
@@ -62,7 +59,7 @@ def plan_silence(silence: Silence, world: World, now: datetime) -> Outcome:
         expires_in=_coarse(left) if left > timedelta(0) else None,
         affected_count=count(world.monitors, selects),
     )
-    reconciled = NOT_MUTED
+    reconciled = Said(Truth.TRUE, "Active" if active else "Scheduled")
     change: datetime | None = begins if now < begins else spec.expires_at
     if now >= spec.expires_at:
         reconciled, change = Said(Truth.TRUE, "Expired", "it has ended"), None

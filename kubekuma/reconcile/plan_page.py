@@ -9,7 +9,8 @@ from kubekuma.model.monitor import Monitor
 from kubekuma.model.reach import has_labels, reaches
 from kubekuma.model.status_page import Page, PageMonitorRef, PageStatus
 from kubekuma.reconcile.outcome import NOT_ATTEMPTED, Outcome, Said, refused
-from kubekuma.reconcile.world import World, all_in_force, in_force
+from kubekuma.reconcile.world import World
+from kubekuma.validate.seen import all_in_force, in_force
 
 NOT_SERVED: Final = Said(Truth.FALSE, "NotImplemented", "this version serves no status pages yet")
 

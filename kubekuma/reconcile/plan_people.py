@@ -7,7 +7,8 @@ from kubekuma.model.api_key import ApiKey
 from kubekuma.model.meta import Key, ObjectMeta, Truth
 from kubekuma.model.user import MfaMode, User, UserStatus
 from kubekuma.reconcile.outcome import NOT_ATTEMPTED, Outcome, Said, refused
-from kubekuma.reconcile.world import World, all_in_force, in_force
+from kubekuma.reconcile.world import World
+from kubekuma.validate.seen import all_in_force, in_force
 
 NOT_ASKED: Final = Said(Truth.FALSE, "NotImplemented", "this version has no login yet")
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from kubekuma.model.meta import Key, Truth
 from kubekuma.model.settings import Settings
 from kubekuma.reconcile.outcome import Outcome, Said, refused
-from kubekuma.reconcile.world import World, in_force
+from kubekuma.reconcile.world import World
+from kubekuma.validate.seen import in_force
 
 
 def plan_settings(settings: Settings, world: World, _: datetime) -> Outcome:

@@ -7,8 +7,9 @@ from kubekuma.model.monitor import Monitor
 from kubekuma.model.reach import reaches
 from kubekuma.reconcile.members import is_in_cycle, members
 from kubekuma.reconcile.outcome import Said, refused
-from kubekuma.reconcile.world import World, in_force
+from kubekuma.reconcile.world import World
 from kubekuma.validate.rule import FieldError
+from kubekuma.validate.seen import in_force
 
 
 def out_of_reach(monitor: Monitor, home: str) -> Iterator[FieldError]:
@@ -55,7 +56,7 @@ def unmet(monitor: Monitor, world: World) -> Said | None:
     if missing:
         said = f"spec.dependsOn: there is no valid Monitor {', '.join(missing)}"
         return refused("DependencyMissing", said)
-    if _is_in_cycle(monitor, world):
+    if depends_on_itself(monitor, world):
         return refused(
             "DependencyCycle",
             "spec.dependsOn: leads back to the monitor itself, so that no outage is held back",
@@ -85,7 +86,8 @@ def _parents(monitor: Monitor) -> Iterator[Key]:
     return (Key(ref.namespace or own, ref.name) for ref in monitor.spec.depends_on)
 
 
-def _is_in_cycle(monitor: Monitor, world: World) -> bool:
+def depends_on_itself(monitor: Monitor, world: World) -> bool:
+    """Whether what ``monitor`` depends on leads back to it."""
     seen: set[Key] = set()
     waiting = [*_parents(monitor)]
     while waiting:

@@ -1,7 +1,7 @@
 """All that plans may look at: the resources as they are, and what is known of monitors. Pure."""
 
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 
@@ -16,9 +16,7 @@ from kubekuma.model.settings import Settings
 from kubekuma.model.state import MonitorState
 from kubekuma.model.status_page import Page
 from kubekuma.model.user import User
-from kubekuma.validate.seen import Objects, Resource
-
-T = TypeVar("T", bound=Resource)
+from kubekuma.validate.seen import Objects, all_in_force
 
 
 @attrs.frozen(kw_only=True)
@@ -36,22 +34,10 @@ class World:
     users: Objects[User]
     keys: Objects[ApiKey]
     states: Mapping[Key, MonitorState]
+    # What the status of a provider says of its messages.
+    delivered: Callable[[Key], Mapping[str, Any]]
     # What was said of the items of sets, which have no status of their own.
     items: Mapping[Key, tuple[Condition, ...]]
-
-
-def in_force(objects: Objects[T], key: Key) -> T | None:
-    """The last valid form of the object named ``key``."""
-    seen = objects.get(key)
-    return None if seen is None else seen.valid
-
-
-def all_in_force(objects: Objects[T]) -> Iterator[T]:
-    """The last valid form of every object that has one."""
-    for key in tuple(objects.keys()):
-        found = in_force(objects, key)
-        if found is not None:
-            yield found
 
 
 def count(monitors: Objects[Monitor], selects: Selects) -> int:

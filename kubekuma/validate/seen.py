@@ -1,6 +1,6 @@
 """What is known of one object: how it is, and the last valid form of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Generic, Protocol, TypeVar
 
 import attrs
@@ -38,3 +38,17 @@ class Objects(Protocol[R]):
 
     def keys(self) -> Collection[Key]:
         """Every object's key."""
+
+
+def in_force(objects: Objects[R], key: Key) -> R | None:
+    """The last valid form of the object named ``key``."""
+    seen = objects.get(key)
+    return None if seen is None else seen.valid
+
+
+def all_in_force(objects: Objects[R]) -> Iterator[R]:
+    """The last valid form of every object that has one."""
+    for key in tuple(objects.keys()):
+        found = in_force(objects, key)
+        if found is not None:
+            yield found

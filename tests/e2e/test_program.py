@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import trio
 import trio.lowlevel
-from prometheus_client.parser import text_string_to_metric_families
 from support.program import (
     EVENTS,
     GROUP,
@@ -16,6 +15,7 @@ from support.program import (
     condition,
     monitor,
     program,
+    sample,
     started,
     state_is,
     until,
@@ -39,14 +39,6 @@ GOING_ON = {
     "spec": {**SETTINGS["spec"], "leaderElection": {"onApiUnavailable": "Continue"}},
 }
 WEB = "/api/v1/monitors/shop/web"
-
-
-def sample(text: str, metric: str, **labels: str) -> float | None:
-    for family in text_string_to_metric_families(text):
-        for each in family.samples:
-            if each.name == metric and labels.items() <= each.labels.items():
-                return each.value
-    return None
 
 
 def reasons(events: Any) -> list[str]:

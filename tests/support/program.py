@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import httpx
 import trio
+from prometheus_client.parser import text_string_to_metric_families
 from support.embedded import client_of
 
 from kubekuma.app import run_program
@@ -249,3 +250,11 @@ def condition(it: Mapping[str, Any], type_: str) -> tuple[str, str]:
     """The status and reason of a condition."""
     found = it.get("status", {}).get("conditions", ())
     return next(((c["status"], c["reason"]) for c in found if c["type"] == type_), ("", ""))
+
+
+def sample(text: str, metric: str, **labels: str) -> float | None:
+    for family in text_string_to_metric_families(text):
+        for each in family.samples:
+            if each.name == metric and labels.items() <= each.labels.items():
+                return float(each.value)
+    return None

@@ -101,4 +101,5 @@ class Cluster:
             keys=self.caches["ApiKey"],
             states=self.states,
             items=self.items,
+            delivered=lambda _: {},
         )

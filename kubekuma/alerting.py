@@ -1,0 +1,262 @@
+"""From outages to messages: gathers what a plan rests on, and carries it out in one transaction."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final
+
+import attrs
+import httpx
+import structlog
+import trio
+
+from kubekuma.alert.plan import Parent, Situation, plan_alerts
+from kubekuma.alert.render import message_of
+from kubekuma.alert.route import Directory, routes
+from kubekuma.deliver.choose import requests_of
+from kubekuma.deliver.request import SecretMissing
+from kubekuma.deliver.send import NotSent, new_client, send
+from kubekuma.deliver.service import run_deliveries
+from kubekuma.kit.bell import Bell
+from kubekuma.kit.contain import contain
+from kubekuma.kit.workqueue import WorkQueue
+from kubekuma.model.alert import Delivery, Message, Outage, Told
+from kubekuma.model.kinds import PROVIDER
+from kubekuma.model.meta import Key, SecretKeyRef
+from kubekuma.model.monitor import Monitor
+from kubekuma.model.policy import Happening
+from kubekuma.model.provider import Provider
+from kubekuma.model.result import Outcome
+from kubekuma.model.state import Verdict
+from kubekuma.parts import Parts, now
+from kubekuma.reconcile.references import depends_on_itself
+from kubekuma.reconcile.service import Item
+from kubekuma.record.database import Connection
+from kubekuma.record.deliveries import (
+    drop_unheard,
+    due_deliveries,
+    insert_deliveries,
+    open_outages,
+    outage,
+    told_of,
+    update_deliveries,
+    waiting_providers,
+)
+from kubekuma.record.ledger import Recorded
+from kubekuma.record.store import Store
+from kubekuma.validate.declared import parts_of
+from kubekuma.validate.seen import in_force
+
+_log = structlog.get_logger(__name__)
+
+# While a parent is suspected, it is looked at that often whether it is well.
+PARENT_SECONDS: Final = 5.0
+PARENT_BUDGET: Final = timedelta(seconds=60)
+
+
+@attrs.define(eq=False)
+class Alerting:
+    """Every outage that there may be something to tell of, by its id."""
+
+    parts: Parts
+    store: Store
+    check_now: Callable[[Key], None]
+    _queue: WorkQueue[str] = attrs.field(factory=WorkQueue, init=False)
+    _bell: Bell = attrs.field(factory=Bell, init=False)
+
+    def noticed(self, recorded: Sequence[Recorded]) -> None:
+        """Look at the outages of what is recorded now."""
+        for each in recorded:
+            judgement = each.judgement
+            if judgement.closed is not None:
+                self._queue.add(judgement.closed.id)
+                # Whoever was held back by it.
+                self.look_at_all()
+            if judgement.standing_changed and judgement.state.standing.incident is not None:
+                self._queue.add(judgement.state.standing.incident)
+
+    def look_at(self, key: Key) -> None:
+        """The monitor has changed: who is to be told of it may have."""
+        state = self.parts.ledger.states.get(key)
+        if state is not None and state.standing.incident is not None:
+            self._queue.add(state.standing.incident)
+
+    def look_at_all(self) -> None:
+        """Policies, providers, or who holds others back have changed."""
+        for key in self.parts.ledger.states:
+            self.look_at(key)
+
+    async def run(self) -> None:
+        """Plan and send, until cancelled. What an earlier run left open goes on."""
+        for each in await self.store.read(open_outages):
+            self._queue.add(each.id)
+        http = new_client()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._plan_all)
+                nursery.start_soon(
+                    partial(
+                        run_deliveries,
+                        StoredOutbox(self.store),
+                        partial(in_force, self.parts.resources.world.providers),
+                        tell=partial(self._tell, http),
+                        bell=self._bell,
+                        deliveries=self.parts.deliveries,
+                        changed=self._fares,
+                        now=now,
+                    )
+                )
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await http.aclose()
+
+    async def _plan_all(self) -> None:
+        while True:
+            id_ = await self._queue.take()
+            error = await contain(partial(self._plan, id_), failed="outage not told", outage=id_)
+            if error is None:
+                self._queue.done(id_)
+            else:
+                self._queue.failed(id_, random.random())  # noqa: S311 - spreads retries
+
+    async def _plan(self, id_: str) -> None:
+        found, told = await self.store.read(_gathered, id_)
+        if found is None:
+            return
+        monitor = self.parts.running.get(found.key)
+        plan = plan_alerts(self._situation(found, told, monitor))
+        at = now()
+        messages = [(each, message_of(each, found, monitor, at)) for each in plan.tell]
+        deliveries = [
+            Delivery(
+                id=message.id,
+                outage=found.id,
+                provider=tell.provider,
+                message=message,
+                created_at=at,
+                next_at=at + tell.wait,
+            )
+            for tell, message in messages
+        ]
+        if deliveries or found.ended_at is not None:
+            await self.store.write_durably(_put, found, deliveries, at)
+            self._bell.ring()
+        if plan.held:
+            _log.info("outage is held back", monitor=str(found.key), why=plan.held)
+        if plan.again_at is not None:
+            seconds = (plan.again_at - at).total_seconds()
+            self._queue.add_after(id_, min(seconds, PARENT_SECONDS) if plan.held else seconds)
+
+    def _situation(
+        self, found: Outage, told: tuple[Told, ...], monitor: Monitor | None
+    ) -> Situation:
+        world, state = self.parts.resources.world, self.parts.ledger.states.get(found.key)
+        directory = Directory(home=world.home, policies=world.policies, providers=world.providers)
+        standing = state.standing if state is not None else None
+        muted = ""
+        if standing is not None and standing.maintenance:
+            muted = "planned work goes on"
+        elif standing is not None and standing.silenced:
+            muted = "it is silenced"
+        elif monitor is None and found.ended_at is None:
+            muted = "it is not watched any more"
+        down, flapping, up = (
+            routes(monitor, each, directory) if monitor is not None else ()
+            for each in (Happening.DOWN, Happening.FLAPPING, Happening.UP)
+        )
+        return Situation(
+            outage=found,
+            told=told,
+            routes=down,
+            flapping_routes=flapping,
+            deaf=frozenset(it.provider for it in down) - {it.provider for it in up},
+            muted=muted,
+            flaps=standing is not None and standing.flapping,
+            parents=tuple(self._parents(found, monitor)) if monitor is not None else (),
+            now=now(),
+        )
+
+    def _parents(self, found: Outage, monitor: Monitor) -> Iterator[Parent]:
+        if found.ended_at is not None or depends_on_itself(monitor, self.parts.resources.world):
+            return
+        for ref in monitor.spec.depends_on:
+            key = Key(ref.namespace or monitor.meta.key.namespace, ref.name)
+            parent, state = self.parts.running.get(key), self.parts.ledger.states.get(key)
+            # One that is paused or gone holds nothing.
+            if parent is None or state is None or not parent.spec.enabled:
+                continue
+            last, schedule = state.last, parent.spec.schedule
+            passed = last is not None and last.outcome in {Outcome.PASSED, Outcome.DEGRADED}
+            retries = schedule.retries.max_retries * schedule.retries.retry_interval_seconds
+            found_parent = Parent(
+                key=key,
+                is_down=state.standing.verdict is Verdict.DOWN,
+                passed_at=last.at if last is not None and passed else None,
+                budget=timedelta(seconds=retries + self.parts.checking.timeout_of(schedule))
+                + PARENT_BUDGET,
+            )
+            if found_parent.passed_at is None or found_parent.passed_at <= found.started_at:
+                self.check_now(key)
+            yield found_parent
+
+    async def _tell(self, http: httpx.AsyncClient, provider: Provider, message: Message) -> None:
+        self.parts.leadership.check()
+        secrets = await self._secrets(provider)
+
+        def secret(ref: SecretKeyRef) -> str:
+            value = secrets.get((ref.name, ref.key))
+            if value is None:
+                raise SecretMissing(f"there is no Secret {ref.name} with a key {ref.key}")
+            return value
+
+        try:
+            requests = requests_of(provider.spec, message, secret)
+        except SecretMissing as error:
+            raise NotSent(said=str(error)) from error
+        for request in requests:
+            await send(request, http)
+
+    async def _secrets(self, provider: Provider) -> dict[tuple[str, str], str]:
+        namespace = provider.meta.key.namespace
+        found = {}
+        for _, part in parts_of(provider.spec):
+            if isinstance(part, SecretKeyRef):
+                value = await self.parts.secrets.value(namespace, part)
+                if value is not None:
+                    found[part.name, part.key] = value.decode("utf-8", "replace").strip()
+        return found
+
+    def _fares(self, key: Key) -> None:
+        self.parts.resources.queue.add(Item(PROVIDER.name, key))
+
+
+@attrs.frozen
+class StoredOutbox:
+    """The outbox as it lies in the database."""
+
+    store: Store
+
+    async def waiting(self) -> Sequence[tuple[Key, datetime]]:
+        """Every provider with messages, and when the first of them is due."""
+        return await self.store.read(waiting_providers)
+
+    async def due(self, provider: Key, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Its messages that are due, the oldest first."""
+        return await self.store.read(due_deliveries, provider, now, limit)
+
+    async def update(self, deliveries: Sequence[Delivery]) -> None:
+        """Record how far they have come."""
+        await self.store.write_durably(update_deliveries, deliveries)
+
+
+def _gathered(db: Connection, id_: str) -> tuple[Outage | None, tuple[Told, ...]]:
+    return outage(db, id_), told_of(db, id_)
+
+
+def _put(db: Connection, found: Outage, deliveries: Sequence[Delivery], at: datetime) -> None:
+    if found.ended_at is not None:
+        drop_unheard(db, found.id, at)
+        heard = {each.provider for each in told_of(db, found.id)}
+        deliveries = [each for each in deliveries if each.provider in heard]
+    insert_deliveries(db, deliveries)

@@ -1,0 +1,72 @@
+"""From a provider's type to the function that makes its requests."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from kubekuma.deliver.discord import discord
+from kubekuma.deliver.gotify import gotify
+from kubekuma.deliver.ntfy import ntfy
+from kubekuma.deliver.pagerduty import pagerduty
+from kubekuma.deliver.request import Request, Secret
+from kubekuma.deliver.slack import mattermost, slack
+from kubekuma.deliver.telegram import telegram
+from kubekuma.deliver.webhook import webhook
+from kubekuma.model.alert import Message
+from kubekuma.model.provider import (
+    DiscordConfig,
+    GotifyConfig,
+    MattermostConfig,
+    NtfyConfig,
+    PagerdutyConfig,
+    ProviderSpec,
+    ProviderType,
+    SlackConfig,
+    TelegramConfig,
+    WebhookConfig,
+)
+
+# They have one alert for an outage, and want to hear of each. All others are read by people, who
+# do not want fifty messages at once.
+KEYED: Final = frozenset(
+    {
+        ProviderType.WEBHOOK,
+        ProviderType.PAGERDUTY,
+        ProviderType.OPSGENIE,
+        ProviderType.ALERTMANAGER,
+    }
+)
+# What the services allow, or people bear.
+_PER_MINUTE: Final = {
+    ProviderType.TELEGRAM: 15,
+    ProviderType.DISCORD: 25,
+    ProviderType.SLACK: 50,
+}
+
+
+def requests_of(spec: ProviderSpec, message: Message, secret: Secret) -> Sequence[Request]:
+    """The requests that tell ``message``, in order. Raises SecretMissing."""
+    match spec.config_in_use:
+        case SlackConfig() as config:
+            return slack(config, message, secret)
+        case MattermostConfig() as config:
+            return mattermost(config, message, secret)
+        case DiscordConfig() as config:
+            return discord(config, message, secret)
+        case TelegramConfig() as config:
+            return telegram(config, message, secret)
+        case WebhookConfig() as config:
+            return webhook(config, message, secret)
+        case GotifyConfig() as config:
+            return gotify(config, message, secret)
+        case NtfyConfig() as config:
+            return ntfy(config, message, secret)
+        case PagerdutyConfig() as config:
+            return pagerduty(config, message, secret)
+        case _:
+            # Not reached: nobody routes to a provider that is not in force.
+            raise ValueError(f"this version sends nothing to {spec.type}")
+
+
+def per_minute(spec: ProviderSpec) -> int | None:
+    """How many messages a minute it is sent at most; None: as many as there are."""
+    return spec.max_per_minute or _PER_MINUTE.get(spec.type)

@@ -1,0 +1,35 @@
+"""How messages look where a service has colours, signs and priorities. Pure."""
+
+from typing import Final
+
+from kubekuma.model.alert import Message
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.policy import Happening
+
+_COLOURS: Final = {
+    AlertSeverity.CRITICAL: "#d92d20",
+    AlertSeverity.WARNING: "#dc6803",
+    AlertSeverity.INFO: "#1570ef",
+}
+_GOOD: Final = "#079455"
+_SIGNS: Final = {Happening.UP: "✅", Happening.FLAPPING: "〰️"}
+
+
+def is_good(message: Message) -> bool:
+    """Whether it is good news."""
+    return message.happening is Happening.UP
+
+
+def colour(message: Message) -> str:
+    """The colour of the message, as ``#rrggbb``."""
+    return _GOOD if is_good(message) else _COLOURS[message.severity]
+
+
+def sign(message: Message) -> str:
+    """A sign that can be told from the others at a glance."""
+    return _SIGNS.get(message.happening, "🔴")
+
+
+def links(message: Message, form: str) -> str:
+    """The monitor's links, each in ``form``, such as ``<{url}|{name}>``; empty if it has none."""
+    return " · ".join(form.format(url=url, name=name) for name, url in message.links.items())

@@ -1,0 +1,43 @@
+"""A topic of an ntfy server (https://docs.ntfy.sh/publish/#publish-as-json)."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kubekuma.deliver.json_post import json_post
+from kubekuma.deliver.look import is_good
+from kubekuma.deliver.request import Request, Secret
+from kubekuma.model.alert import Message
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.provider import NtfyConfig
+
+_PRIORITIES: Final = {
+    AlertSeverity.CRITICAL: 5,
+    AlertSeverity.WARNING: 4,
+    AlertSeverity.INFO: 3,
+}
+
+
+def ntfy(config: NtfyConfig, message: Message, secret: Secret) -> Sequence[Request]:
+    """Publish the message; the first link is where a tap leads."""
+    document: dict[str, Any] = {
+        "topic": config.topic,
+        "title": message.title,
+        "message": message.text,
+        "priority": 3 if is_good(message) else _PRIORITIES[message.severity],
+        "tags": ["white_check_mark" if is_good(message) else "rotating_light", *config.tags],
+    }
+    if message.links:
+        document["click"] = next(iter(message.links.values()))
+    return [json_post(config.url, document, *_authorization(config, secret))]
+
+
+def _authorization(config: NtfyConfig, secret: Secret) -> Sequence[tuple[str, str]]:
+    if config.token_secret_ref is not None:
+        return [("Authorization", f"Bearer {secret(config.token_secret_ref)}")]
+    if config.basic_auth is not None:
+        user = secret(config.basic_auth.username_secret_ref)
+        password = secret(config.basic_auth.password_secret_ref)
+        encoded = b64encode(f"{user}:{password}".encode()).decode()
+        return [("Authorization", f"Basic {encoded}")]
+    return []

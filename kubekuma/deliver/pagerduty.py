@@ -1,0 +1,38 @@
+"""PagerDuty's Events API v2 (https://developer.pagerduty.com/docs/events-api-v2/trigger-events/)."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kubekuma.deliver.json_post import json_post
+from kubekuma.deliver.look import is_good
+from kubekuma.deliver.request import Request, Secret
+from kubekuma.model.alert import Message
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.provider import PagerdutyConfig
+
+MOST_SUMMARY: Final = 1024
+_SEVERITIES: Final = {
+    AlertSeverity.CRITICAL: "critical",
+    AlertSeverity.WARNING: "warning",
+    AlertSeverity.INFO: "info",
+}
+
+
+def pagerduty(config: PagerdutyConfig, message: Message, secret: Secret) -> Sequence[Request]:
+    """Trigger the outage's alert, or resolve it: its key is the same for both."""
+    document: dict[str, Any] = {
+        "routing_key": secret(config.routing_key_secret_ref),
+        "event_action": "resolve" if is_good(message) else "trigger",
+        "dedup_key": message.key,
+    }
+    if not is_good(message):
+        document["payload"] = {
+            "summary": message.title[:MOST_SUMMARY],
+            "source": str(message.monitor),
+            "severity": _SEVERITIES[message.severity],
+            "timestamp": message.since.isoformat(),
+            "class": message.reason,
+            "custom_details": {"text": message.text, **message.facts},
+        }
+        document["links"] = [{"href": url, "text": name} for name, url in message.links.items()]
+    return [json_post(f"{config.api_url.rstrip('/')}/v2/enqueue", document)]

@@ -1,0 +1,178 @@
+"""Empties the outbox: provider by provider, in order, and none of them waits for another."""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final, Protocol
+
+import attrs
+import structlog
+import trio
+
+from kubekuma.deliver.choose import KEYED, per_minute
+from kubekuma.deliver.outbox import DIGEST, aged, digest, not_sent, sent
+from kubekuma.deliver.send import NotSent
+from kubekuma.kit.bell import Bell
+from kubekuma.kit.contain import contain
+from kubekuma.kit.pace import Pace
+from kubekuma.model.alert import Delivery, DeliveryStatus, Message
+from kubekuma.model.meta import Key
+from kubekuma.model.provider import Provider
+
+_log = structlog.get_logger(__name__)
+
+PORTION: Final = 100
+# Whoever is not there now, or cannot be told, may be later.
+AGAIN: Final = timedelta(seconds=30)
+
+
+class Outbox(Protocol):
+    """Where messages wait. Raises whatever the database does."""
+
+    async def waiting(self) -> Sequence[tuple[Key, datetime]]:
+        """Every provider with messages, and when the first of them is due."""
+
+    async def due(self, provider: Key, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Its messages that are due, the oldest first."""
+
+    async def update(self, deliveries: Sequence[Delivery]) -> None:
+        """Record how far they have come."""
+
+
+@attrs.define
+class Deliveries:
+    """How messages fare, provider by provider. Written by ``run_deliveries`` alone."""
+
+    sent: dict[Key, int] = attrs.field(factory=dict)
+    failed: dict[Key, int] = attrs.field(factory=dict)
+    last_sent_at: dict[Key, datetime] = attrs.field(factory=dict)
+    errors: dict[Key, str] = attrs.field(factory=dict)  # of the last try, if that failed
+
+
+async def run_deliveries(
+    outbox: Outbox,
+    providers: Callable[[Key], Provider | None],
+    *,
+    tell: Callable[[Provider, Message], Awaitable[None]],
+    bell: Bell,
+    deliveries: Deliveries,
+    changed: Callable[[Key], None],
+    now: Callable[[], datetime],
+) -> None:
+    """Send what waits, for ever. The ``bell`` rings when there may be more.
+
+    ``tell`` sends one message once, and raises NotSent. ``changed`` is told of
+    each provider that fares otherwise than before.
+    Shutdown: by cancelling; what was sent and not yet recorded is sent again.
+    Failure: what the database does is tried again.
+    """
+    paused: dict[Key, datetime] = {}
+    busy: set[Key] = set()
+    paces: dict[Key, Pace | None] = {}
+
+    async def serve(key: Key) -> None:
+        provider = providers(key)
+        try:
+            if provider is None or not provider.spec.enabled:
+                paused[key] = now() + AGAIN
+                return
+            pace = paces.setdefault(key, _pace(provider))
+            worker = _Worker(outbox, provider, tell, pace, deliveries, now)
+            error = await contain(
+                partial(worker.serve, paused),
+                failed="messages could not be sent",
+                provider=str(key),
+            )
+            if error is not None:
+                paused[key] = now() + AGAIN
+            changed(key)
+        finally:
+            busy.discard(key)
+            bell.ring()
+
+    async with trio.open_nursery() as nursery:
+        while True:
+            event = bell.next_ring
+            soonest: datetime | None = None
+            for key, at in await outbox.waiting():
+                if key in busy:
+                    continue
+                due = max(at, paused.get(key, at))
+                if due <= now():
+                    busy.add(key)
+                    nursery.start_soon(serve, key)
+                else:
+                    soonest = due if soonest is None else min(soonest, due)
+            with trio.move_on_after(_seconds(soonest, now())):
+                await event.wait()
+
+
+@attrs.define
+class _Worker:
+    """Sends to one provider what is due."""
+
+    outbox: Outbox
+    provider: Provider
+    tell: Callable[[Provider, Message], Awaitable[None]]
+    pace: Pace | None
+    deliveries: Deliveries
+    now: Callable[[], datetime]
+
+    async def serve(self, paused: dict[Key, datetime]) -> None:
+        """Send until nothing is due, or the provider takes nothing more."""
+        key = self.provider.meta.key
+        while due := await self.outbox.due(key, self.now(), PORTION):
+            whole = self.provider.spec.type not in KEYED and len(due) >= DIGEST
+            for batch in [due] if whole else [[each] for each in due]:
+                after = await self._send(batch)
+                await self.outbox.update(after)
+                waits = [each for each in after if each.status is DeliveryStatus.PENDING]
+                if waits:
+                    # Those behind it wait too, so that everything comes in order.
+                    paused[key] = waits[0].next_at
+                    return
+        paused.pop(key, None)
+
+    async def _send(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+        key, messages = self.provider.meta.key, [aged(each, self.now()) for each in batch]
+        if self.pace is not None:
+            await self.pace.turn()
+        try:
+            await self.tell(self.provider, digest(messages) if len(messages) > 1 else messages[0])
+        except NotSent as error:
+            self.deliveries.errors[key] = error.said
+            self.deliveries.failed[key] = self.deliveries.failed.get(key, 0) + 1
+            _log.warning("message not sent", provider=str(key), error=error.said)
+            return [
+                not_sent(
+                    each,
+                    error.said,
+                    self.now(),
+                    lasting=error.lasting,
+                    retry_after_seconds=error.retry_after_seconds,
+                    chance=random.random(),  # noqa: S311 - spreads retries
+                )
+                for each in batch
+            ]
+        self.deliveries.errors.pop(key, None)
+        self.deliveries.sent[key] = self.deliveries.sent.get(key, 0) + len(batch)
+        self.deliveries.last_sent_at[key] = self.now()
+        return [sent(each, self.now()) for each in batch]
+
+
+def _pace(provider: Provider) -> Pace | None:
+    count = per_minute(provider.spec)
+    return None if count is None else Pace(count / 60, burst=min(5, count))
+
+
+def _seconds(until: datetime | None, now: datetime) -> float:
+    return float("inf") if until is None else max(0.0, (until - now).total_seconds())
+
+
+def health_of(deliveries: Deliveries, key: Key) -> Mapping[str, Any]:
+    """What a provider's status says of its messages."""
+    error, last = deliveries.errors.get(key), deliveries.last_sent_at.get(key)
+    if error is None and last is None:
+        return {}
+    return {"last_delivery_at": last, "last_error": error, "is_healthy": error is None}

@@ -1,0 +1,33 @@
+"""Telegram, by bot (https://core.telegram.org/bots/api#sendmessage)."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any, Final
+
+from kubekuma.deliver.json_post import json_post
+from kubekuma.deliver.look import links, sign
+from kubekuma.deliver.request import Request, Secret
+from kubekuma.model.alert import Message
+from kubekuma.model.provider import TelegramConfig
+
+MOST_TEXT: Final = 3500  # of 4096, which escaping may lengthen
+
+
+def telegram(config: TelegramConfig, message: Message, secret: Secret) -> Sequence[Request]:
+    """Send the message; what it quotes is text, and no markup."""
+    lines = [
+        f"{sign(message)} <b>{escape(message.title)}</b>",
+        escape(message.text[:MOST_TEXT]),
+        links(message, '<a href="{url}">{name}</a>'),
+    ]
+    document: dict[str, Any] = {
+        "chat_id": config.chat_id,
+        "text": "\n".join(filter(None, lines)),
+        "parse_mode": "HTML",
+        "link_preview_options": {"is_disabled": True},
+        "disable_notification": config.silent,
+    }
+    if config.thread_id is not None:
+        document["message_thread_id"] = config.thread_id
+    token = secret(config.bot_token_secret_ref)
+    return [json_post(f"{config.api_url.rstrip('/')}/bot{token}/sendMessage", document)]

@@ -1,0 +1,84 @@
+"""What people are told: outages as alerting sees them, messages, and their deliveries."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+import attrs
+
+from kubekuma.model.meta import Key
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.policy import Happening
+
+
+@attrs.frozen(kw_only=True)
+class Outage:
+    """One incident, as far as it decides who is told."""
+
+    id: str
+    key: Key  # of the monitor
+    started_at: datetime  # first failure
+    confirmed_at: datetime  # verdict
+    ended_at: datetime | None
+    reason: str
+    message: str
+
+
+@attrs.frozen(kw_only=True)
+class Told:
+    """One message of an outage that a provider was sent, or is to be."""
+
+    provider: Key
+    happening: Happening
+    at: datetime  # when it was decided
+
+
+@attrs.frozen(kw_only=True)
+class Message:
+    """What one provider is told of one monitor, in words and in parts.
+
+    ``key`` is the outage's: receivers that know keys have one alert for its
+    beginning and its end. ``id`` is the message's own, the same however often
+    it is sent.
+    """
+
+    id: str
+    key: str
+    happening: Happening
+    monitor: Key
+    name: str  # for people
+    severity: AlertSeverity
+    title: str
+    text: str
+    since: datetime
+    until: datetime | None = None
+    reason: str = ""
+    reminder: int = 0  # the how manieth; 0: the first message
+    tags: tuple[str, ...] = ()
+    links: Mapping[str, str] = attrs.field(factory=dict)  # URL by name
+    facts: Mapping[str, str] = attrs.field(factory=dict)  # the monitor's annotations
+
+
+class DeliveryStatus(StrEnum):
+    """How far a message has come."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"  # for good
+    DROPPED = "dropped"  # over before anybody was told
+
+
+@attrs.frozen(kw_only=True)
+class Delivery:
+    """One message on its way to one provider. ``id`` is that of the message."""
+
+    id: str
+    outage: str
+    provider: Key
+    message: Message
+    created_at: datetime
+    next_at: datetime
+    status: DeliveryStatus = DeliveryStatus.PENDING
+    attempts: int = 0
+    error: str = ""
+    sent_at: datetime | None = None

@@ -1,0 +1,174 @@
+"""The outbox: what is to be told, and what was told of each outage."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from kubekuma.model.alert import Delivery, DeliveryStatus, Message, Outage, Told
+from kubekuma.model.meta import Key
+from kubekuma.model.policy import Happening
+from kubekuma.record.database import Connection
+from kubekuma.record.documents import from_json, to_json
+from kubekuma.record.times import epoch_ms, from_epoch_ms
+
+_COLUMNS: Final = (
+    "id, outage, provider_namespace, provider_name, message, created_at, next_at, status,"
+    " attempts, error, sent_at"
+)
+# The oldest of each provider first: what is told of one monitor comes in order.
+_DUE: Final = f"""
+    SELECT {_COLUMNS} FROM deliveries
+    WHERE status = 'pending' AND provider_namespace = ? AND provider_name = ? AND next_at <= ?
+    ORDER BY created_at, id LIMIT ?
+"""  # noqa: S608 - constants
+_OUTAGES: Final = """
+    SELECT incidents.id, namespace, name, started_at, confirmed_at, ended_at, reason, message
+    FROM incidents JOIN series ON series.id = series
+"""
+# An outage is open for alerting until it has ended, and all who heard of it heard of that.
+_OPEN: Final = """
+    WHERE ended_at IS NULL OR EXISTS (
+        SELECT 1 FROM deliveries AS told WHERE told.outage = incidents.id
+        AND told.happening <> 'up' AND told.status <> 'dropped' AND NOT EXISTS (
+            SELECT 1 FROM deliveries AS over WHERE over.outage = told.outage
+            AND over.provider_namespace = told.provider_namespace
+            AND over.provider_name = told.provider_name AND over.happening = 'up'
+        )
+    )
+"""
+
+
+def insert_deliveries(db: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Put messages into the outbox; those that are there already stay as they are."""
+    db.executemany(
+        "INSERT INTO deliveries (id, outage, provider_namespace, provider_name, happening,"
+        " message, created_at, next_at, status, attempts, error)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        [
+            (
+                each.id,
+                each.outage,
+                each.provider.namespace,
+                each.provider.name,
+                each.message.happening.value,
+                to_json(each.message),
+                epoch_ms(each.created_at),
+                epoch_ms(each.next_at),
+                each.status.value,
+                each.attempts,
+                each.error,
+            )
+            for each in deliveries
+        ],
+    )
+
+
+def drop_unheard(db: Connection, outage: str, now: datetime) -> None:
+    """The outage is over: what nobody was told of it yet, nobody need be told."""
+    db.execute(
+        "UPDATE deliveries SET status = 'dropped', sent_at = ?"
+        " WHERE outage = ? AND status = 'pending' AND attempts = 0 AND happening <> 'up'"
+        " AND next_at > ?",
+        (epoch_ms(now), outage, epoch_ms(now)),
+    )
+
+
+def update_deliveries(db: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Record how far messages have come."""
+    for each in deliveries:
+        _update(db, each)
+
+
+def _update(db: Connection, delivery: Delivery) -> None:
+    db.execute(
+        "UPDATE deliveries SET next_at = ?, status = ?, attempts = ?, error = ?, sent_at = ?"
+        " WHERE id = ?",
+        (
+            epoch_ms(delivery.next_at),
+            delivery.status.value,
+            delivery.attempts,
+            delivery.error,
+            None if delivery.sent_at is None else epoch_ms(delivery.sent_at),
+            delivery.id,
+        ),
+    )
+
+
+def due_deliveries(db: Connection, provider: Key, now: datetime, limit: int) -> list[Delivery]:
+    """The messages to one provider that are due, the oldest first."""
+    found = db.execute(_DUE, (provider.namespace, provider.name, epoch_ms(now), limit))
+    return [_delivery(row) for row in found]
+
+
+def waiting_providers(db: Connection) -> list[tuple[Key, datetime]]:
+    """Every provider with messages in the outbox, and when the first of them is due."""
+    found = db.execute(
+        "SELECT provider_namespace, provider_name, MIN(next_at) FROM deliveries"
+        " WHERE status = 'pending' GROUP BY provider_namespace, provider_name"
+    )
+    return [(Key(namespace, name), from_epoch_ms(at)) for namespace, name, at in found]
+
+
+def told_of(db: Connection, outage: str) -> tuple[Told, ...]:
+    """What was told of an outage, or is in the outbox."""
+    found = db.execute(
+        "SELECT provider_namespace, provider_name, happening, created_at FROM deliveries"
+        " WHERE outage = ? AND status <> 'dropped' ORDER BY created_at, id",
+        (outage,),
+    )
+    return tuple(
+        Told(provider=Key(namespace, name), happening=Happening(what), at=from_epoch_ms(created_at))
+        for namespace, name, what, created_at in found
+    )
+
+
+def outage(db: Connection, id_: str) -> Outage | None:
+    """One outage; None: there is none of that id."""
+    row = db.execute(f"{_OUTAGES} WHERE incidents.id = ?", (id_,)).fetchone()
+    return None if row is None else _outage(row)
+
+
+def open_outages(db: Connection) -> list[Outage]:
+    """Every outage of which there may be something to tell."""
+    return [_outage(row) for row in db.execute(_OUTAGES + _OPEN)]
+
+
+def _outage(row: Any) -> Outage:
+    id_, namespace, name, started_at, confirmed_at, ended_at, reason, message = row
+    return Outage(
+        id=id_,
+        key=Key(namespace, name),
+        started_at=from_epoch_ms(started_at),
+        confirmed_at=from_epoch_ms(confirmed_at),
+        ended_at=None if ended_at is None else from_epoch_ms(ended_at),
+        reason=reason,
+        message=message,
+    )
+
+
+def _delivery(row: Any) -> Delivery:
+    (
+        id_,
+        outage_,
+        namespace,
+        name,
+        message,
+        created_at,
+        next_at,
+        status,
+        attempts,
+        error,
+        sent_at,
+    ) = row
+    return Delivery(
+        id=id_,
+        outage=outage_,
+        provider=Key(namespace, name),
+        message=from_json(message, Message),
+        created_at=from_epoch_ms(created_at),
+        next_at=from_epoch_ms(next_at),
+        status=DeliveryStatus(status),
+        attempts=attempts,
+        error=error,
+        sent_at=None if sent_at is None else from_epoch_ms(sent_at),
+    )

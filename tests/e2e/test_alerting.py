@@ -1,0 +1,251 @@
+"""From an outage to a message, in the running program: told once, in order, and never lost."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from support.program import (
+    GROUP,
+    Cluster,
+    Site,
+    cluster,
+    condition,
+    monitor,
+    program,
+    sample,
+    started,
+    state_is,
+    until,
+)
+from support.receiver import Receiver, receiving
+
+from kubekuma.kit.backoff import Backoff
+from kubekuma.model.meta import API_VERSION
+
+# A request that is cut off leaves its body half read, and trio says so of what httpx forgot.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
+
+PROVIDER = f"{GROUP}/namespaces/shop/notificationproviders/hook"
+POLICY = f"{GROUP}/namespaces/shop/notificationpolicies/all"
+
+
+def resource(kind: str, name: str, **spec: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "shop"}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def hook(receiver: Receiver, name: str = "hook", **more: Any) -> dict[str, Any]:
+    config = {"webhook": {"url": receiver.url}}
+    return resource("NotificationProvider", name, type="webhook", config=config, **more)
+
+
+def policy(*names: str, **routing: Any) -> dict[str, Any]:
+    providers = [{"ref": {"name": name}} for name in names or ("hook",)]
+    # Nobody waits for others here, unless the test is about that.
+    group = {"waitSeconds": 0}
+    return resource(
+        "NotificationPolicy", "all", routing={"providers": providers, "group": group, **routing}
+    )
+
+
+async def told(receiver: Receiver, *events: tuple[str, str]) -> None:
+    """Wait until exactly these have come."""
+
+    async def seen() -> Any:
+        await trio.lowlevel.checkpoint()
+        return receiver.events
+
+    await until(seen, lambda found: len(found) >= len(events))
+    assert receiver.events == list(events)
+
+
+async def up(api: Cluster, site: Site) -> None:
+    await api.apply(monitor(site))
+    await until(api.monitor, state_is("up"))
+
+
+DOWN, UP = ("web", "down"), ("web", "up")
+
+
+async def test_an_outage_and_its_end_are_told_with_what_there_is_to_say(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    async with cluster(tmp_path) as api, program(tmp_path) as it:
+        await api.apply(hook(receiver))
+        await api.apply(policy())
+        ready = await until(partial(api.get, POLICY), lambda it: condition(it, "Ready")[0] != "")
+        assert condition(ready, "Ready") == ("True", "InForce")
+        await up(api, site)
+        # That a new monitor is up is told to nobody.
+        assert receiver.events == []
+        site.status = "500 Oops"
+        await told(receiver, DOWN)
+        site.status = "200 OK"
+        await told(receiver, DOWN, UP)
+        down, over = receiver.got
+        assert down["title"] == "shop/web is down"
+        assert "StatusMismatch: the status is 500" in down["text"]
+        assert over["text"].startswith("It was down for ")
+        assert (down["key"], down["endedAt"]) == (over["key"], None)
+        assert over["endedAt"]
+        assert down["id"] != over["id"]
+        assert receiver.seen[0]["idempotency-key"] == down["id"]
+        seen = await until(
+            partial(api.get, PROVIDER), lambda it: "lastDeliveryAt" in it.get("status", {})
+        )
+        assert (seen["status"]["isHealthy"], condition(seen, "Ready")[0]) == (True, "True")
+        metrics = await it.text("/metrics")
+        assert (
+            sample(metrics, "kubekuma_notifications_total", provider="shop/hook", outcome="sent")
+            == 2
+        )
+
+
+async def test_a_receiver_that_is_ill_gets_everything_once_it_is_well(
+    nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = Backoff(first=0.2, most=1.0, jitter=0.0)
+    monkeypatch.setattr("kubekuma.deliver.outbox.BACKOFF", soon)
+    site, receiver = await started(nursery), await receiving(nursery)
+    receiver.answers = ["500 Oops", "429 Busy", "503 Later"]
+    async with cluster(tmp_path) as api:
+        async with program(tmp_path) as it:
+            await api.apply(hook(receiver))
+            await api.apply(policy())
+            await up(api, site)
+            site.status = "500 Oops"
+            await until(api.monitor, state_is("down"))
+            seen = await until(
+                partial(api.get, PROVIDER), lambda it: "lastError" in it.get("status", {})
+            )
+            assert seen["status"]["lastError"] == "it answers 500"
+            assert not seen["status"]["isHealthy"]
+            # The target is well before its outage could be told: both come, in order.
+            site.status = "200 OK"
+            await until(api.monitor, state_is("up"))
+            assert await it.end() < 8
+        # Another process goes on where this one stopped.
+        receiver.answers = []
+        async with program(tmp_path):
+            await told(receiver, DOWN, UP)
+
+
+async def test_what_happened_while_we_were_away_is_told_once(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    async with cluster(tmp_path) as api:
+        async with program(tmp_path) as it:
+            await api.apply(hook(receiver))
+            await api.apply(policy())
+            await up(api, site)
+            site.status = "500 Oops"
+            await told(receiver, DOWN)
+            assert await it.end() < 8
+        async with program(tmp_path) as it:
+            await until(api.monitor, state_is("down"))
+            site.status = "200 OK"
+            await told(receiver, DOWN, UP)
+            assert await it.end() < 8
+        async with program(tmp_path) as it:
+            await until(lambda: it.get("/ready"), lambda found: found["status"] == "ready")
+            assert receiver.events == [DOWN, UP]
+
+
+async def test_a_silence_delays_an_outage_until_it_ends(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    silence = resource("Silence", "quiet", match={}, expiresAt="2099-01-01T00:00:00Z")
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(hook(receiver))
+        await api.apply(policy())
+        await up(api, site)
+        await api.apply(silence)
+        await until(api.monitor, lambda it: it["status"].get("overlays") == ["silenced"])
+        site.status = "500 Oops"
+        await until(api.monitor, state_is("down"))
+        assert receiver.events == []
+        silence["spec"]["expiresAt"] = "2020-01-01T00:00:00Z"
+        await api.apply(silence)
+        await told(receiver, DOWN)
+
+
+async def test_one_that_never_answers_holds_nobody_else_up(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    mute = await receiving(nursery)
+    mute.silent = True
+    async with cluster(tmp_path) as api, program(tmp_path) as it:
+        await api.apply(hook(receiver))
+        await api.apply(hook(mute, "mute"))
+        await api.apply(policy("mute", "hook"))
+        await up(api, site)
+        site.status = "500 Oops"
+        await told(receiver, DOWN)
+        site.status = "200 OK"
+        await told(receiver, DOWN, UP)
+        assert mute.events == []
+        assert (await it.get("/ready"))["status"] == "ready"
+
+
+async def test_who_is_down_because_of_another_is_not_told(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, router, receiver = (
+        await started(nursery),
+        await started(nursery),
+        await receiving(nursery),
+    )
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(hook(receiver))
+        await api.apply(policy())
+        await api.apply(monitor(router, "router"))
+        await api.apply(monitor(site, dependsOn=[{"name": "router"}]))
+        await until(api.monitor, state_is("up"))
+        await until(partial(api.monitor, "router"), state_is("up"))
+        router.status = site.status = "500 Oops"
+        await until(api.monitor, state_is("down"))
+        await until(partial(api.monitor, "router"), state_is("down"))
+        await told(receiver, ("router", "down"))
+        # The router is well again, and the shop is not: now it is its own fault.
+        router.status = "200 OK"
+        await until(lambda: _events(receiver), lambda found: len(found) == 3)
+        assert set(receiver.events[1:]) == {("router", "up"), DOWN}
+
+
+async def _events(receiver: Receiver) -> Any:
+    await trio.lowlevel.checkpoint()
+    return receiver.events
+
+
+async def test_a_policy_that_comes_during_an_outage_is_told_at_once(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await up(api, site)
+        site.status = "500 Oops"
+        await until(api.monitor, state_is("down"))
+        await api.apply(hook(receiver))
+        await api.apply(policy())
+        await told(receiver, DOWN)
+
+
+async def test_what_is_not_sent_or_followed_yet_is_said(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    receiver = await receiving(nursery)
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(hook(receiver, testOnCreate=True))
+        await api.apply(policy(rateLimit={"minMinutesBetweenAlerts": 5}))
+        for path, said in ((PROVIDER, "spec.testOnCreate"), (POLICY, "spec.routing.rateLimit")):
+            seen = await until(
+                partial(api.get, path), lambda it: condition(it, "Reconciled")[0] == "False"
+            )
+            assert condition(seen, "Reconciled")[1] == "NotImplemented"
+            assert said in str(seen["status"]["conditions"])

@@ -1,0 +1,78 @@
+"""A receiver of messages on loopback: keeps what it got, and answers as the test wants it."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import h11
+import trio
+
+
+@attrs.define
+class Receiver:
+    """An HTTP server for one message after another."""
+
+    answers: list[str] = attrs.field(factory=list)  # statuses for the next ones; then 200
+    always: str = "200 OK"
+    headers: list[tuple[str, str]] = attrs.field(factory=list)
+    got: list[dict[str, Any]] = attrs.field(factory=list)
+    seen: list[dict[str, str]] = attrs.field(factory=list)  # headers, in lower case
+    silent: bool = False
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    @property
+    def events(self) -> Sequence[tuple[str, str]]:
+        """What was told of whom."""
+        return [(each["monitor"]["name"], each["event"]) for each in self.got]
+
+    async def listen(
+        self, task_status: trio.TaskStatus["Receiver"] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve on a free port of loopback."""
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        self.port = listener.socket.getsockname()[1]
+        async with trio.open_nursery() as nursery:
+            await nursery.start(trio.serve_listeners, self._serve, [listener])
+            task_status.started(self)
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        async with stream:
+            connection, body = h11.Connection(h11.SERVER), b""
+            headers: dict[str, str] = {}
+            try:
+                while True:
+                    event = connection.next_event()
+                    if event is h11.NEED_DATA:
+                        connection.receive_data(await stream.receive_some())
+                    elif isinstance(event, h11.Request):
+                        headers = {name.decode(): value.decode() for name, value in event.headers}
+                    elif isinstance(event, h11.Data):
+                        body += event.data
+                    elif isinstance(event, h11.EndOfMessage):
+                        break
+                    else:
+                        return
+                if self.silent:
+                    await trio.sleep_forever()
+                status = self.answers.pop(0) if self.answers else self.always
+                if status.startswith("2"):
+                    self.seen.append(headers)
+                    self.got.append(json.loads(body))
+                code, _, phrase = status.partition(" ")
+                said = [*self.headers, ("Content-Length", "0"), ("Connection", "close")]
+                head = h11.Response(status_code=int(code), reason=phrase.encode(), headers=said)
+                await stream.send_all(connection.send(head) or b"")
+            except trio.BrokenResourceError:
+                return
+
+
+async def receiving(nursery: trio.Nursery) -> Receiver:
+    """A receiver that takes everything."""
+    receiver: Receiver = await nursery.start(Receiver().listen)
+    return receiver
