@@ -111,11 +111,13 @@ def _last_told(told: tuple[Told, ...]) -> Mapping[Key, tuple[datetime, int]]:
 
 def _recoveries(it: Situation) -> Iterator[Tell]:
     """Exactly those who heard of the outage hear of its end, whatever policies say by now."""
+    waits = {each.provider: each.wait for each in it.routes}
     heard = {each.provider: None for each in it.told if each.happening is not Happening.UP}
     done = {each.provider for each in it.told if each.happening is Happening.UP}
     for provider in heard:
         if provider not in done and provider not in it.deaf:
-            yield Tell(provider=provider, happening=Happening.UP)
+            wait = waits.get(provider, timedelta(0))
+            yield Tell(provider=provider, happening=Happening.UP, wait=wait)
 
 
 def _flapping(it: Situation) -> Iterator[Tell]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import colour, links, sign
+from kubekuma.deliver.look import colour, in_markdown, links, sign
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import DiscordConfig
@@ -23,7 +23,9 @@ def discord(config: DiscordConfig, message: Message, secret: Secret) -> Sequence
         "timestamp": (message.until or message.since).isoformat(),
     }
     if message.links:
-        embed["fields"] = [{"name": "Links", "value": links(message, "[{name}]({url})")}]
+        embed["fields"] = [
+            {"name": "Links", "value": links(message, "[{name}]({url})", in_markdown)}
+        ]
     document: dict[str, Any] = {"embeds": [embed], "allowed_mentions": {"parse": []}}
     if config.username is not None:
         document["username"] = config.username

@@ -1,5 +1,6 @@
 """How messages look where a service has colours, signs and priorities. Pure."""
 
+from collections.abc import Callable
 from typing import Final
 
 from kubekuma.model.alert import Message
@@ -30,6 +31,13 @@ def sign(message: Message) -> str:
     return _SIGNS.get(message.happening, "🔴")
 
 
-def links(message: Message, form: str) -> str:
+def links(message: Message, form: str, escaped: Callable[[str], str] = str) -> str:
     """The monitor's links, each in ``form``, such as ``<{url}|{name}>``; empty if it has none."""
-    return " · ".join(form.format(url=url, name=name) for name, url in message.links.items())
+    return " · ".join(
+        form.format(url=escaped(url), name=escaped(name)) for name, url in message.links.items()
+    )
+
+
+def in_markdown(text: str) -> str:
+    """``text`` within ``[name](url)``, where brackets and parentheses would end it."""
+    return text.translate({ord("["): "%5B", ord("]"): "%5D", ord("("): "%28", ord(")"): "%29"})

@@ -25,6 +25,8 @@ _log = structlog.get_logger(__name__)
 PORTION: Final = 100
 # Whoever is not there now, or cannot be told, may be later.
 AGAIN: Final = timedelta(seconds=30)
+# As long as a policy may have messages wait for others.
+LONGEST_WAIT: Final = timedelta(seconds=600)
 
 
 class Outbox(Protocol):
@@ -120,18 +122,20 @@ class _Worker:
     now: Callable[[], datetime]
 
     async def serve(self, paused: dict[Key, datetime]) -> None:
-        """Send until nothing is due, or the provider takes nothing more."""
-        key = self.provider.meta.key
-        while due := await self.outbox.due(key, self.now(), PORTION):
-            whole = self.provider.spec.type not in KEYED and len(due) >= DIGEST
-            for batch in [due] if whole else [[each] for each in due]:
-                after = await self._send(batch)
-                await self.outbox.update(after)
-                waits = [each for each in after if each.status is DeliveryStatus.PENDING]
-                if waits:
-                    # Those behind it wait too, so that everything comes in order.
-                    paused[key] = waits[0].next_at
-                    return
+        """Send what is due, unless the provider takes nothing more."""
+        key, keyed = self.provider.meta.key, self.provider.spec.type in KEYED
+        # What waits for others goes with the first of them.
+        until = self.now() if keyed else self.now() + LONGEST_WAIT
+        due = await self.outbox.due(key, until, PORTION)
+        whole = not keyed and len(due) >= DIGEST
+        for batch in [due] if whole else [[each] for each in due]:
+            after = await self._send(batch)
+            await self.outbox.update(after)
+            waits = [each for each in after if each.status is DeliveryStatus.PENDING]
+            if waits:
+                # Those behind it wait too, so that everything comes in order.
+                paused[key] = waits[0].next_at
+                return
         paused.pop(key, None)
 
     async def _send(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:

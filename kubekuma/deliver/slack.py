@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import colour, links, sign
+from kubekuma.deliver.look import colour, in_markdown, links, sign
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import MattermostConfig, SlackConfig
@@ -40,7 +40,13 @@ def _document(message: Message, link: str, *, escaped: bool) -> dict[str, Any]:
         "ts": int(message.since.timestamp()),
     }
     if message.links:
-        attachment["fields"] = [{"title": "Links", "value": links(message, link), "short": False}]
+        attachment["fields"] = [
+            {
+                "title": "Links",
+                "value": links(message, link, _linked if escaped else in_markdown),
+                "short": False,
+            }
+        ]
     return {"attachments": [attachment]}
 
 
@@ -51,3 +57,8 @@ def _escaped(text: str) -> str:
 
 def _given(fields: dict[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _linked(text: str) -> str:
+    """Within ``<url|name>``, where a bar ends the URL."""
+    return _escaped(text).replace("|", "%7C")

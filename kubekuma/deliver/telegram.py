@@ -18,7 +18,7 @@ def telegram(config: TelegramConfig, message: Message, secret: Secret) -> Sequen
     lines = [
         f"{sign(message)} <b>{escape(message.title)}</b>",
         escape(message.text[:MOST_TEXT]),
-        links(message, '<a href="{url}">{name}</a>'),
+        links(message, '<a href="{url}">{name}</a>', escape),
     ]
     document: dict[str, Any] = {
         "chat_id": config.chat_id,

@@ -1,5 +1,6 @@
 """From an outage to a message, in the running program: told once, in order, and never lost."""
 
+import base64
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -249,3 +250,80 @@ async def test_what_is_not_sent_or_followed_yet_is_said(
             )
             assert condition(seen, "Reconciled")[1] == "NotImplemented"
             assert said in str(seen["status"]["conditions"])
+
+
+async def test_a_storm_is_one_message_to_people_and_each_to_a_receiver_with_keys(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, keyed, people = (
+        await started(nursery),
+        await receiving(nursery),
+        await receiving(nursery),
+    )
+    config = {"ntfy": {"url": people.url, "topic": "shop"}}
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(hook(keyed))
+        await api.apply(resource("NotificationProvider", "people", type="ntfy", config=config))
+        await api.apply(policy("hook", "people", group={"waitSeconds": 4}))
+        for number in range(8):
+            await api.apply(monitor(site, f"web{number}"))
+        for number in range(8):
+            await until(partial(api.monitor, f"web{number}"), state_is("up"))
+        site.status = "500 Oops"
+
+        async def messages() -> Any:
+            await trio.lowlevel.checkpoint()
+            return people.got
+
+        (whole,) = await until(messages, lambda found: len(found) > 0)
+        assert whole["title"] == "8 monitors down"
+        assert whole["message"].count("is down (StatusMismatch)") == 8
+        await until(lambda: _events(keyed), lambda found: len(found) == 8)
+        assert {event for _, event in keyed.events} == {"down"}
+
+
+async def test_an_outage_that_ends_while_others_are_waited_for_is_told_to_nobody(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    async with cluster(tmp_path) as api, program(tmp_path) as it:
+        await api.apply(hook(receiver))
+        await api.apply(policy(group={"waitSeconds": 60}))
+        await up(api, site)
+        site.status = "500 Oops"
+        await until(api.monitor, state_is("down"))
+        site.status = "200 OK"
+        await until(api.monitor, state_is("up"))
+        assert await it.end() < 8
+    assert receiver.events == []
+
+
+async def test_no_credential_is_shown_anywhere(
+    nursery: trio.Nursery, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    canary = "c4nary-in-a-url"
+    site, receiver = await started(nursery), await receiving(nursery)
+    receiver.always = "500 Oops"
+    url = base64.b64encode(f"{receiver.url}?token={canary}".encode()).decode()
+    async with cluster(tmp_path) as api, program(tmp_path) as it:
+        await api.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "hook", "namespace": "shop"},
+                "data": {"url": url},
+            }
+        )
+        by_secret = {"webhook": {"urlSecretRef": {"name": "hook", "key": "url"}}}
+        await api.apply(resource("NotificationProvider", "hook", type="webhook", config=by_secret))
+        await api.apply(policy())
+        await up(api, site)
+        site.status = "500 Oops"
+        seen = await until(
+            partial(api.get, PROVIDER), lambda it: "lastError" in it.get("status", {})
+        )
+        shown = [str(seen), await it.text("/metrics"), str(await it.get("/api/v1/monitors"))]
+        assert await it.end() < 8
+    stored = (tmp_path / "history.db").read_bytes()
+    assert canary not in "".join(shown) + "".join(capfd.readouterr())
+    assert canary.encode() not in stored

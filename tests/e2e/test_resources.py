@@ -166,7 +166,7 @@ async def test_what_refers_to_others_is_looked_at_when_they_change(tmp_path: Pat
         )
         await until(get_policy, lambda it: condition(it, "Ready")[1] == "ProviderMissing")
         await api.apply(document("NotificationProvider", "hook", **hook))
-        seen = await until(get_policy, lambda it: condition(it, "Ready")[1] == "NotImplemented")
+        seen = await until(get_policy, lambda it: condition(it, "Ready")[1] == "InForce")
         assert seen["status"]["providersResolved"] == 1
         await api.apply(document("Monitor", "m", type="manual", target={"manual": {}}))
         await until(get_policy, lambda it: it["status"]["monitorCount"] == 1)

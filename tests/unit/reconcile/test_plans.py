@@ -79,7 +79,7 @@ def test_a_policy_without_its_provider_says_which() -> None:
     assert status(found)["providersResolved"] == 0
     cluster.put(resource("NotificationProvider", "hook", **HOOK))
     found = plan(cluster, "NotificationPolicy", "p")
-    assert found.reconciled.reason == "NotImplemented"
+    assert found.reconciled.reason == "InForce"
     assert status(found)["providersResolved"] == 1
     cluster.put(resource("NotificationProvider", "hook", generation=2, **HOOK, enabled=False))
     assert "is switched off" in said(plan(cluster, "NotificationPolicy", "p"))

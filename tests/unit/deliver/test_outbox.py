@@ -1,0 +1,114 @@
+"""Messages on their way: tried again, put together, said to be late, given up."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from build import at
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubekuma.deliver.outbox import BACKOFF, GIVE_UP, MOST_LINES, aged, digest, not_sent, sent
+from kubekuma.model.alert import Delivery, DeliveryStatus, Message
+from kubekuma.model.meta import Key
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.policy import Happening
+
+
+def message(name: str = "web", **more: Any) -> Message:
+    fields: dict[str, Any] = {
+        "id": f"m-{name}",
+        "key": f"i-{name}",
+        "happening": Happening.DOWN,
+        "monitor": Key("shop", name),
+        "name": name,
+        "severity": AlertSeverity.CRITICAL,
+        "title": f"{name} is down",
+        "text": "Timeout: slow",
+        "since": at(0),
+        "reason": "Timeout",
+    }
+    return Message(**{**fields, **more})
+
+
+def delivery(**more: Any) -> Delivery:
+    fields: dict[str, Any] = {
+        "id": "m-web",
+        "outage": "i-web",
+        "provider": Key("shop", "chat"),
+        "message": message(),
+        "created_at": at(0),
+        "next_at": at(0),
+    }
+    return Delivery(**{**fields, **more})
+
+
+def failed(it: Delivery, seconds: float, **more: Any) -> Delivery:
+    why = {"lasting": False, "retry_after_seconds": None, "chance": 0.0, **more}
+    return not_sent(it, "it answers 500", at(seconds), **why)
+
+
+def test_what_arrived_is_sent_and_its_errors_are_past() -> None:
+    after = sent(failed(delivery(), 0), at(7))
+    assert (after.status, after.attempts, after.error, after.sent_at) == (
+        DeliveryStatus.SENT,
+        2,
+        "",
+        at(7),
+    )
+
+
+def test_what_did_not_is_tried_later_each_time() -> None:
+    it = delivery()
+    delays = []
+    for _ in range(9):
+        it = failed(it, 100)
+        delays.append((it.next_at - at(100)).total_seconds())
+    assert delays == [5, 10, 20, 40, 80, 160, 320, 600, 600]
+    assert (it.status, it.attempts, it.error) == (DeliveryStatus.PENDING, 9, "it answers 500")
+
+
+def test_the_receiver_says_when_to_come_again() -> None:
+    assert failed(delivery(), 0, retry_after_seconds=120.0).next_at == at(120)
+    assert failed(delivery(), 0, retry_after_seconds=1.0).next_at == at(5)
+
+
+def test_after_a_day_or_a_refusal_that_lasts_it_is_given_up() -> None:
+    assert failed(delivery(), 0, lasting=True).status is DeliveryStatus.FAILED
+    nearly = GIVE_UP.total_seconds() - 10
+    assert failed(delivery(), nearly).status is DeliveryStatus.PENDING
+    assert failed(delivery(), nearly + 10).status is DeliveryStatus.FAILED
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1, exclude_max=True), st.floats(0, 1e6))
+def test_nothing_is_ever_tried_at_once_again(tries: int, chance: float, wanted: float) -> None:
+    after = failed(delivery(attempts=tries), 0, chance=chance, retry_after_seconds=wanted)
+    assert after.next_at - at(0) >= timedelta(seconds=max(BACKOFF.first, int(wanted)))
+
+
+def test_what_comes_late_says_so() -> None:
+    assert aged(delivery(), at(60)) == message()
+    assert aged(delivery(), at(7 * 60)).text.endswith("This message comes 7 min late.")
+    assert aged(delivery(), at(5 * 3600)).text.endswith("This message comes 5 h late.")
+
+
+def test_many_are_one_the_worst_first() -> None:
+    many = [
+        message("a", happening=Happening.UP, title="a is up again"),
+        message("b", severity=AlertSeverity.INFO),
+        message("c"),
+        *(message(f"d{number}", since=at(number + 1)) for number in range(MOST_LINES)),
+    ]
+    whole = digest(many)
+    assert whole.title == "22 monitors down, 1 monitor up again"
+    lines = whole.text.split("\n")
+    assert lines[:2] == ["c is down (Timeout)", "d0 is down (Timeout)"]
+    assert lines[-1] == "and 3 more"
+    assert len(lines) == MOST_LINES + 1
+    assert (whole.monitor, whole.severity) == (Key("shop", "c"), AlertSeverity.CRITICAL)
+    assert digest([message("x")]).title == "1 monitor down"
+
+
+@pytest.mark.parametrize("happening", [Happening.DOWN, Happening.UP, Happening.FLAPPING])
+def test_every_happening_has_a_place(happening: Happening) -> None:
+    assert "1 monitor" in digest([message(happening=happening)]).title

@@ -1,0 +1,150 @@
+"""What each service is sent, as its documentation asks for it: ``tests/golden/messages``.
+
+Written anew by KUBEKUMA_WRITE_GOLDEN=1 pytest tests/unit/deliver; the sources are named in each
+provider's file.
+"""
+
+import hmac
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import pytest
+from build import at
+
+from kubekuma.deliver.choose import requests_of
+from kubekuma.deliver.request import Request
+from kubekuma.model.alert import Message
+from kubekuma.model.meta import Key, SecretKeyRef
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.policy import Happening
+from kubekuma.model.provider import ProviderSpec, ProviderType
+from kubekuma.reconcile.plan_alerting import TYPES
+from kubekuma.validate.decode import decoded
+
+GOLDEN: Final = Path(__file__).parents[2] / "golden" / "messages"
+REF: Final = {"name": "s", "key": "url"}
+TOKEN: Final = {"name": "s", "key": "token"}
+SECRETS: Final = {"url": "https://hooks.example.org/a?b=c", "token": "t0ken", "user": "u"}
+
+DOWN: Final = Message(
+    id="m1",
+    key="i1",
+    happening=Happening.DOWN,
+    monitor=Key("shop", "web"),
+    name="The <Shop> & more",
+    severity=AlertSeverity.CRITICAL,
+    title="The <Shop> & more is down",
+    text='StatusMismatch: the status is 500 <b>"quoted"</b>\nDown since 2026-01-01 00:00:00 UTC.',
+    since=at(0),
+    reason="StatusMismatch",
+    tags=("prod",),
+    links={"Runbook": "https://wiki.example.org/shop", "Logs": "https://logs.example.org/"},
+    facts={"team": "shop"},
+)
+UP: Final = attrs.evolve(
+    DOWN,
+    id="m2",
+    happening=Happening.UP,
+    title="The <Shop> & more is up again",
+    text="It was down for 5 min, since 2026-01-01 00:00:00 UTC.",
+    until=at(300),
+)
+
+CONFIGS: Final[dict[str, dict[str, Any]]] = {
+    "slack": {"webhookUrlSecretRef": REF, "channel": "#ops", "iconEmoji": ":bear:"},
+    "mattermost": {"webhookUrlSecretRef": REF, "username": "kuma"},
+    "discord": {"webhookUrlSecretRef": REF, "username": "kuma", "threadId": "42"},
+    "telegram": {"botTokenSecretRef": TOKEN, "chatId": "-100", "threadId": 7, "silent": True},
+    "webhook": {
+        "urlSecretRef": REF,
+        "headers": [
+            {"name": "X-Team", "value": "shop"},
+            {"name": "X-Key", "valueFromSecretRef": TOKEN},
+        ],
+        "bearerTokenSecretRef": TOKEN,
+        "hmacSecretRef": TOKEN,
+    },
+    "gotify": {"url": "https://gotify.example.org/", "tokenSecretRef": TOKEN},
+    "ntfy": {"topic": "shop", "tokenSecretRef": TOKEN, "tags": ["bear"]},
+    "pagerduty": {"routingKeySecretRef": TOKEN},
+}
+
+
+def secret(ref: SecretKeyRef) -> str:
+    return SECRETS[ref.key]
+
+
+def spec(kind: str, **more: Any) -> ProviderSpec:
+    config = {kind: {**CONFIGS[kind], **more}}
+    return decoded({"type": kind, "config": config}, ProviderSpec)
+
+
+def shown(request: Request) -> dict[str, Any]:
+    return {
+        "method": request.method,
+        "url": request.url,
+        "headers": dict(request.headers),
+        "body": json.loads(request.body),
+    }
+
+
+def test_every_type_that_is_sent_to_is_here() -> None:
+    assert {ProviderType(kind) for kind in CONFIGS} == TYPES
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_what_it_is_sent(kind: str) -> None:
+    found = {
+        name: [shown(each) for each in requests_of(spec(kind), message, secret)]
+        for name, message in (("down", DOWN), ("up", UP))
+    }
+    golden = GOLDEN / f"{kind}.json"
+    if os.environ.get("KUBEKUMA_WRITE_GOLDEN"):
+        golden.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    assert found == json.loads(golden.read_text())
+
+
+def test_what_is_signed_is_the_body() -> None:
+    (request,) = requests_of(spec("webhook"), DOWN, secret)
+    headers = dict(request.headers)
+    expected = hmac.digest(b"t0ken", request.body, "sha256").hex()
+    assert headers["X-KubeKuma-Signature"] == f"sha256={expected}"
+
+
+def test_a_request_shows_nothing_of_itself() -> None:
+    for kind in CONFIGS:
+        (request,) = requests_of(spec(kind), DOWN, secret)
+        assert "t0ken" not in repr(request)
+        assert "hooks.example.org" not in repr(request)
+
+
+def test_the_outages_key_is_that_of_its_end() -> None:
+    keys = set()
+    for message in (DOWN, UP):
+        (request,) = requests_of(spec("pagerduty"), message, secret)
+        keys.add(json.loads(request.body)["dedup_key"])
+    assert keys == {"i1"}
+
+
+MARKDOWN: Final = '[a%5D%28b%29|<i>"x"](https://example.org/"><b>|%29%28)'
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("slack", '<https://example.org/"&gt;&lt;b&gt;%7C)(|a](b)%7C&lt;i&gt;"x">'),
+        ("mattermost", MARKDOWN),
+        ("discord", MARKDOWN),
+        (
+            "telegram",
+            '<a href="https://example.org/&quot;&gt;&lt;b&gt;|)(">a](b)|&lt;i&gt;&quot;x&quot;</a>',
+        ),
+    ],
+)
+def test_what_a_link_says_cannot_end_it(kind: str, shown: str) -> None:
+    links = {'a](b)|<i>"x"': 'https://example.org/"><b>|)('}
+    (request,) = requests_of(spec(kind), attrs.evolve(DOWN, links=links), secret)
+    assert json.dumps(shown)[1:-1] in json.dumps(json.loads(request.body))

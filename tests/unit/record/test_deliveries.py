@@ -1,0 +1,121 @@
+"""The outbox: made once, read in order, and open until all who heard heard the end."""
+
+from typing import Any
+
+from build import WEB, at
+
+from kubekuma.model.alert import Delivery, DeliveryStatus, Message
+from kubekuma.model.meta import Key
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.policy import Happening
+from kubekuma.model.result import Reason
+from kubekuma.model.state import Cause, Closed, Opened
+from kubekuma.record.database import Connection
+from kubekuma.record.deliveries import (
+    drop_unheard,
+    due_deliveries,
+    insert_deliveries,
+    open_outages,
+    outage,
+    told_of,
+    update_deliveries,
+    waiting_providers,
+)
+from kubekuma.record.incidents import close_incident, open_incident
+from kubekuma.record.states import series_of
+
+CHAT, PAGER = Key("shop", "chat"), Key("shop", "pager")
+
+
+def delivery(
+    name: str, provider: Key = CHAT, happening: Happening = Happening.DOWN, **more: Any
+) -> Delivery:
+    message = Message(
+        id=name,
+        key="i1",
+        happening=happening,
+        monitor=WEB,
+        name="web",
+        severity=AlertSeverity.WARNING,
+        title="t",
+        text="x",
+        since=at(0),
+        until=at(60) if happening is Happening.UP else None,
+        tags=("a",),
+        links={"l": "https://example.org/"},
+    )
+    fields: dict[str, Any] = {"created_at": at(0), "next_at": at(10)}
+    return Delivery(id=name, outage="i1", provider=provider, message=message, **{**fields, **more})
+
+
+def begun(db: Connection, id_: str = "i1") -> None:
+    cause = Cause(at=at(0), reason=Reason.TIMEOUT, message="slow")
+    opened = Opened(id=id_, started_at=at(0), confirmed_at=at(40), cause=cause)
+    open_incident(db, series_of(db, WEB, "u1"), "u1", opened)
+
+
+def test_what_is_put_is_read_and_put_once(db: Connection) -> None:
+    first = delivery("a")
+    insert_deliveries(db, [first, delivery("b", created_at=at(1))])
+    insert_deliveries(db, [delivery("a", next_at=at(999))])
+    assert due_deliveries(db, CHAT, at(9), 10) == []
+    found = due_deliveries(db, CHAT, at(10), 10)
+    assert [each.id for each in found] == ["a", "b"]
+    assert found[0] == first
+    assert due_deliveries(db, CHAT, at(10), 1) == [first]
+    assert waiting_providers(db) == [(CHAT, at(10))]
+
+
+def test_what_was_sent_waits_no_more_and_is_still_told(db: Connection) -> None:
+    insert_deliveries(db, [delivery("a"), delivery("b", PAGER)])
+    gone = delivery("a", status=DeliveryStatus.SENT, attempts=1, sent_at=at(11))
+    later = delivery("b", PAGER, attempts=1, error="500", next_at=at(50))
+    update_deliveries(db, [gone, later])
+    assert waiting_providers(db) == [(PAGER, at(50))]
+    assert due_deliveries(db, PAGER, at(50), 1) == [later]
+    assert [(each.provider, each.happening) for each in told_of(db, "i1")] == [
+        (CHAT, Happening.DOWN),
+        (PAGER, Happening.DOWN),
+    ]
+
+
+def test_what_nobody_heard_is_dropped_and_what_was_tried_is_not(db: Connection) -> None:
+    tried = delivery("b", PAGER, attempts=1, next_at=at(99))
+    insert_deliveries(db, [delivery("a"), tried, delivery("c", Key("shop", "due"), next_at=at(1))])
+    drop_unheard(db, "i1", at(5))
+    assert [each.provider.name for each in told_of(db, "i1")] == ["pager", "due"]
+    assert due_deliveries(db, CHAT, at(999), 9) == []
+    assert due_deliveries(db, PAGER, at(999), 9) == [tried]
+
+
+def test_an_outage_is_open_until_all_who_heard_heard_the_end(db: Connection) -> None:
+    def is_open() -> bool:
+        return [each.id for each in open_outages(db)] == ["i1"]
+
+    begun(db)
+    assert is_open()
+    found = outage(db, "i1")
+    assert found is not None
+    assert (found.key, found.started_at, found.confirmed_at, found.ended_at, found.reason) == (
+        WEB,
+        at(0),
+        at(40),
+        None,
+        "Timeout",
+    )
+    assert outage(db, "other") is None
+    insert_deliveries(db, [delivery("a"), delivery("b", PAGER)])
+    close_incident(db, Closed(id="i1", ended_at=at(60)))
+    assert is_open()
+    insert_deliveries(db, [delivery("c", CHAT, Happening.UP)])
+    assert is_open()
+    insert_deliveries(db, [delivery("d", PAGER, Happening.UP)])
+    assert open_outages(db) == []
+
+
+def test_an_outage_of_which_nobody_heard_is_over_with_its_end(db: Connection) -> None:
+    begun(db)
+    insert_deliveries(db, [delivery("a")])
+    close_incident(db, Closed(id="i1", ended_at=at(60)))
+    drop_unheard(db, "i1", at(5))
+    assert open_outages(db) == []
