@@ -46,7 +46,7 @@ from kubekuma.check.udp import check_udp
 from kubekuma.check.websocket import check_websocket
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorSpec, MonitorType
-from kubekuma.model.result import CheckResult, Reason
+from kubekuma.model.result import CheckResult, Outcome, Reason, outcome_of
 
 MAX_MESSAGE: Final = 1024
 
@@ -66,7 +66,7 @@ async def run_check(
     check = Check(
         meta=monitor.meta,
         context=context,
-        trace=Trace(transcript=transcript),
+        trace=Trace(transcript=True),
     )
     seconds = monitor.spec.schedule.timeout_within(context.default_timeout_seconds)
     with trio.move_on_after(seconds) as deadline:
@@ -75,7 +75,9 @@ async def run_check(
         finding = check.trace.timed_out(seconds)
         check.trace.give_up(finding.message)
     check.trace.finish()
-    return _result(finding, check)
+    # What was said tells why a check failed; of those that pass, few are ever looked at.
+    shown = transcript or outcome_of(finding.reason) is Outcome.FAILED
+    return _result(finding, check, _transcript(check) if shown else ())
 
 
 async def _contained(monitor: Monitor, check: Check) -> Finding:
@@ -181,7 +183,7 @@ def _given(target: T | None) -> T:
     return target
 
 
-def _result(finding: Finding, check: Check) -> CheckResult:
+def _result(finding: Finding, check: Check, transcript: Sequence[str]) -> CheckResult:
     trace = check.trace
     return CheckResult(
         reason=finding.reason,
@@ -191,7 +193,7 @@ def _result(finding: Finding, check: Check) -> CheckResult:
         peer=trace.peer,
         status_code=trace.status_code,
         certificate=trace.certificate,
-        transcript=_transcript(check),
+        transcript=transcript,
     )
 
 

@@ -61,7 +61,9 @@ async def test_what_is_down_within_planned_work_is_an_outage_once_that_ends(
             seen = await until(api.monitor, state_is("down"))
             assert seen["status"]["incident"]["id"]
             (incident,) = (await it.get(WEB))["incidents"]
-            assert incident["reason"] == "StatusMismatch"
+            assert incident["reason"] == incident["cause"]["reason"] == "StatusMismatch"
+            assert any("500" in line for line in incident["cause"]["transcript"])
+            assert incident["cause"]["phasesMs"]["connect"] >= 0
 
 
 async def test_a_window_that_holds_nothing_back_lies_over_nobody(

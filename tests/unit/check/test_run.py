@@ -337,3 +337,14 @@ async def test_every_type_ends_in_a_result(kind: MonitorType) -> None:
     # HttpTarget is no target of theirs, so each must end as a fault of ours and not crash.
     result = await run_check(monitor_of(kind, HttpTarget(url="http://127.0.0.1/")), check_context())
     assert result.outcome is Outcome.UNKNOWN
+
+
+async def test_what_was_said_is_told_of_what_fails_and_of_what_passes_if_asked(
+    nursery: trio.Nursery,
+) -> None:
+    target = await start_target(nursery, OK)
+    assert (await run_check(http(target.url), check_context())).transcript == ()
+    assert (await run_check(http(target.url), check_context(), transcript=True)).transcript
+    broken = await start_target(nursery, answer("500 Oops", "X-Why: disk full"))
+    failed = await run_check(http(broken.url), check_context())
+    assert "< x-why: disk full" in [line.lower() for line in failed.transcript]

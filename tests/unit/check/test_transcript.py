@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from fakes.targets import answer, check_context, monitor_of, stall, start_resolver, start_target
+from fakes.targets import check_context, monitor_of, stall, start_resolver, start_target
 
 from kubekuma.check.run import run_check
 from kubekuma.model.monitor import MonitorType
@@ -78,9 +78,3 @@ async def test_all_addresses_that_are_tried_are_shown(nursery: trio.Nursery) -> 
     (line,) = (each for each in lines if each.startswith("connecting to "))
     tried = line.removeprefix("connecting to ").split(", ")
     assert sorted(tried) == [f"127.0.0.1:{target.port}", f"127.0.0.2:{target.port}"]
-
-
-async def test_nothing_is_collected_that_nobody_wants(nursery: trio.Nursery) -> None:
-    target = await start_target(nursery, answer("500 Oops"))
-    monitor = monitor_of(MonitorType.HTTP, HttpTarget(url=target.url))
-    assert (await run_check(monitor, check_context())).transcript == ()
