@@ -15,6 +15,7 @@ from kubekuma.alert.plan import Parent, Situation, plan_alerts
 from kubekuma.alert.render import message_of
 from kubekuma.alert.route import Directory, routes
 from kubekuma.deliver.choose import requests_of
+from kubekuma.deliver.mail import THREADS, send_mail
 from kubekuma.deliver.request import SecretMissing
 from kubekuma.deliver.send import NotSent, new_client, send
 from kubekuma.deliver.service import run_deliveries
@@ -26,7 +27,7 @@ from kubekuma.model.kinds import PROVIDER
 from kubekuma.model.meta import Key, SecretKeyRef
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.policy import Happening
-from kubekuma.model.provider import Provider
+from kubekuma.model.provider import Provider, SmtpConfig
 from kubekuma.model.result import Outcome
 from kubekuma.model.state import Verdict
 from kubekuma.parts import Parts, now
@@ -64,6 +65,9 @@ class Alerting:
     check_now: Callable[[Key], None]
     _queue: WorkQueue[str] = attrs.field(factory=WorkQueue, init=False)
     _bell: Bell = attrs.field(factory=Bell, init=False)
+    _mailers: trio.CapacityLimiter = attrs.field(
+        factory=partial(trio.CapacityLimiter, THREADS), init=False
+    )
 
     def noticed(self, recorded: Sequence[Recorded]) -> None:
         """Look at the outages of what is recorded now."""
@@ -211,6 +215,9 @@ class Alerting:
             return value
 
         try:
+            if isinstance(mail := provider.spec.config_in_use, SmtpConfig):
+                await send_mail(mail, message, secret, now(), self._mailers)
+                return
             requests = requests_of(provider.spec, message, secret)
         except SecretMissing as error:
             raise NotSent(said=str(error)) from error

@@ -24,6 +24,7 @@ TYPES: Final = frozenset(
         ProviderType.GOTIFY,
         ProviderType.NTFY,
         ProviderType.PAGERDUTY,
+        ProviderType.SMTP,
     }
 )
 
