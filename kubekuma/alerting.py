@@ -13,7 +13,7 @@ import trio
 
 from kubekuma.alert.plan import Parent, Situation, plan_alerts
 from kubekuma.alert.render import message_of
-from kubekuma.alert.route import Directory, routes
+from kubekuma.alert.route import routes
 from kubekuma.deliver.choose import requests_of
 from kubekuma.deliver.mail import THREADS, send_mail
 from kubekuma.deliver.request import SecretMissing
@@ -155,8 +155,7 @@ class Alerting:
     def _situation(
         self, found: Outage, told: tuple[Told, ...], monitor: Monitor | None
     ) -> Situation:
-        world, state = self.parts.resources.world, self.parts.ledger.states.get(found.key)
-        directory = Directory(home=world.home, policies=world.policies, providers=world.providers)
+        directory, state = self.parts.directory, self.parts.ledger.states.get(found.key)
         standing = state.standing if state is not None else None
         muted = ""
         if standing is not None and standing.maintenance:

@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from kubekuma.alert.route import Directory, routes
 from kubekuma.check.inside import Inside, Member
 from kubekuma.check.live import Checking
 from kubekuma.check.service import CheckLoad
@@ -27,6 +28,7 @@ from kubekuma.kube.secrets import SecretCache, read_secret
 from kubekuma.lead import Throne, lease_key, new_identity
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
+from kubekuma.model.policy import Happening
 from kubekuma.model.settings import OnApiUnavailable, SettingsSpec
 from kubekuma.model.state import Verdict
 from kubekuma.overlays import Overlays
@@ -163,6 +165,7 @@ class Parts:
             self.running,
             self.ledger.states,
             uptimes=self._percents,
+            notifies=lambda it: len(routes(it, Happening.DOWN, self.directory)),
             apply_status=self._apply_status,
             refresh_seconds=lambda: self.checking.settings.scheduler.status_refresh_seconds,
             chance=random.random,
@@ -173,6 +176,12 @@ class Parts:
     def settings(self) -> SettingsSpec:
         """The settings as the cluster has them now."""
         return settings_in_force(self.resources.settings)
+
+    @property
+    def directory(self) -> Directory:
+        """The policies and providers that there are."""
+        world = self.resources.world
+        return Directory(home=world.home, policies=world.policies, providers=world.providers)
 
     def tell(self, event: Event | None) -> None:
         """Have ``event`` made known in the cluster, unless too many wait already."""

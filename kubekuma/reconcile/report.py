@@ -53,6 +53,7 @@ class Reporter:
         states: Mapping[Key, MonitorState],
         *,
         uptimes: Uptimes,
+        notifies: Callable[[Monitor], int],
         apply_status: ApplyStatus,
         refresh_seconds: Callable[[], float],
         chance: Callable[[], float],
@@ -62,6 +63,7 @@ class Reporter:
         self._running = running
         self._states = states
         self._uptimes = uptimes
+        self._notifies = notifies
         self._apply_status = apply_status
         self._refresh_seconds = refresh_seconds
         self._chance = chance
@@ -136,7 +138,8 @@ class Reporter:
         if monitor is None or state is None:
             return
         uptime = await self._uptimes(line.key)
-        body = summary_body(monitor, state, uptime, self._now())
+        notifies = self._notifies(monitor)
+        body = summary_body(monitor, state, uptime, self._now(), notifies=notifies)
         await self._apply_status(line.kind, line.key, body, line.manager)
 
     def _summary(self, key: Key) -> Line:

@@ -41,11 +41,17 @@ def conditions_body(
 
 
 def summary_body(
-    monitor: Monitor, state: MonitorState, uptime: Mapping[str, str | None], now: datetime
+    monitor: Monitor,
+    state: MonitorState,
+    uptime: Mapping[str, str | None],
+    now: datetime,
+    *,
+    notifies: int,
 ) -> Mapping[str, Any]:
     """What ``kubekuma-status`` applies: how the target is.
 
-    ``uptime`` is in percent, by the names of ``record.uptime.WINDOWS``.
+    ``uptime`` is in percent, by the names of ``record.uptime.WINDOWS``;
+    ``notifies`` is the number of providers that an outage would be told to.
     """
     standing = state.standing
     status = MonitorStatus(
@@ -59,8 +65,9 @@ def summary_body(
         last_result=_last_result(state),
         uptime=UptimeSummary(**{f"last{name}": percent for name, percent in uptime.items()}),
         cert=_certificate(standing, now),
+        notifies=notifies,
     )
-    # Nothing has told anybody anything yet, and absent is what an empty uptime means.
+    # Absent is what an empty uptime means.
     written = encoded(status)
     return _body(MONITOR, monitor.meta, {k: v for k, v in written.items() if v != {}})
 

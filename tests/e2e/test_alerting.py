@@ -80,6 +80,7 @@ async def test_an_outage_and_its_end_are_told_with_what_there_is_to_say(
         ready = await until(partial(api.get, POLICY), lambda it: condition(it, "Ready")[0] != "")
         assert condition(ready, "Ready") == ("True", "InForce")
         await up(api, site)
+        assert (await api.monitor())["status"]["notifies"] == 1
         # That a new monitor is up is told to nobody.
         assert receiver.events == []
         site.status = "500 Oops"
@@ -230,6 +231,8 @@ async def test_a_policy_that_comes_during_an_outage_is_told_at_once(
     site, receiver = await started(nursery), await receiving(nursery)
     async with cluster(tmp_path) as api, program(tmp_path):
         await up(api, site)
+        # Nobody would be told, and everybody can see that.
+        assert (await api.monitor())["status"]["notifies"] == 0
         site.status = "500 Oops"
         await until(api.monitor, state_is("down"))
         await api.apply(hook(receiver))

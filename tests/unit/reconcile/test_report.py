@@ -34,6 +34,7 @@ class Desk:
             self.running,
             self.states,
             uptimes=self.uptimes,
+            notifies=lambda _: 0,
             apply_status=self.apply_status,
             refresh_seconds=lambda: 300,
             chance=lambda: 0.5,
@@ -170,6 +171,7 @@ async def test_the_summary_says_how_the_target_is() -> None:
     incident = status.pop("incident")
     assert incident["startedAt"] == "2026-01-01T00:00:00Z"
     assert status == {
+        "notifies": 0,
         "verdict": "down",
         "state": "down",
         "since": "2026-01-01T00:00:00Z",
