@@ -22,6 +22,7 @@ from kubekuma.deliver.service import run_deliveries
 from kubekuma.kit.bell import Bell
 from kubekuma.kit.contain import contain
 from kubekuma.kit.workqueue import WorkQueue
+from kubekuma.life import Work, run_signs_of_life
 from kubekuma.model.alert import Delivery, Message, Outage, Told
 from kubekuma.model.kinds import PROVIDER
 from kubekuma.model.meta import Key, SecretKeyRef
@@ -33,11 +34,12 @@ from kubekuma.model.state import Verdict
 from kubekuma.parts import Parts, now
 from kubekuma.reconcile.references import depends_on_itself
 from kubekuma.reconcile.service import Item
-from kubekuma.record.database import Connection
+from kubekuma.record.database import Connection, StoreError
 from kubekuma.record.deliveries import (
     drop_unheard,
     due_deliveries,
     insert_deliveries,
+    oldest_waiting,
     open_outages,
     outage,
     told_of,
@@ -99,6 +101,14 @@ class Alerting:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._plan_all)
+                nursery.start_soon(
+                    run_signs_of_life,
+                    lambda: self.parts.settings.heartbeat,
+                    partial(self.parts.secrets.value, self.parts.config.kube_namespace),
+                    self._work,
+                    partial(send, http=http),
+                    now,
+                )
                 nursery.start_soon(
                     partial(
                         run_deliveries,
@@ -232,6 +242,21 @@ class Alerting:
                 if value is not None:
                     found[part.name, part.key] = value.decode("utf-8", "replace").strip()
         return found
+
+    async def _work(self) -> Work:
+        load, health = self.parts.load, self.parts.store_health
+        try:
+            oldest, error = await self.store.read(oldest_waiting), health.complaint
+        except StoreError as failed:
+            oldest, error = None, health.complaint or str(failed)
+        return Work(
+            checks_begun=load.begun,
+            checks_skipped=load.skipped,
+            checks_waiting=load.waiting,
+            commits=health.commits,
+            database_error=error,
+            oldest_message=oldest,
+        )
 
     def _fares(self, key: Key) -> None:
         self.parts.resources.queue.add(Item(PROVIDER.name, key))

@@ -22,6 +22,7 @@ LEAST_AT_ONCE: Final = 200
 class CheckLoad:
     """What the check stage is doing, for metrics. Written by ``run_checks`` alone."""
 
+    begun: int = 0
     in_flight: int = 0
     waiting: int = 0
     skipped: int = 0  # were due while their last check was still going on
@@ -81,6 +82,7 @@ async def run_checks(
 
     async def begin(monitor: Monitor) -> Checked:
         load.in_flight += 1
+        load.begun += 1
         at = now()
         try:
             result = await run_check(monitor)

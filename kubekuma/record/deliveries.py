@@ -109,6 +109,12 @@ def waiting_providers(db: Connection) -> list[tuple[Key, datetime]]:
     return [(Key(namespace, name), from_epoch_ms(at)) for namespace, name, at in found]
 
 
+def oldest_waiting(db: Connection) -> datetime | None:
+    """Since when the oldest message waits that is due; None: none does."""
+    (at,) = db.execute("SELECT MIN(created_at) FROM deliveries WHERE status = 'pending'").fetchone()
+    return None if at is None else from_epoch_ms(at)
+
+
 def told_of(db: Connection, outage: str) -> tuple[Told, ...]:
     """What was told of an outage, or is in the outbox."""
     found = db.execute(

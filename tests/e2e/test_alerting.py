@@ -9,6 +9,7 @@ import pytest
 import trio
 from support.program import (
     GROUP,
+    SETTINGS,
     Cluster,
     Site,
     cluster,
@@ -330,3 +331,30 @@ async def test_no_credential_is_shown_anywhere(
     stored = (tmp_path / "history.db").read_bytes()
     assert canary not in "".join(shown) + "".join(capfd.readouterr())
     assert canary.encode() not in stored
+
+
+async def test_a_dead_mans_switch_hears_from_us(nursery: trio.Nursery, tmp_path: Path) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    url = base64.b64encode(receiver.url.encode()).decode()
+    settings = {**SETTINGS, "spec": {**SETTINGS["spec"]}}
+    settings["spec"]["heartbeat"] = {
+        "urlFromSecretRef": {"name": "switch", "key": "url"},
+        "intervalSeconds": 10,
+    }
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "switch", "namespace": "shop"},
+                "data": {"url": url},
+            }
+        )
+        await api.apply(settings)
+        await up(api, site)
+
+        async def signs() -> Any:
+            await trio.lowlevel.checkpoint()
+            return receiver.paths
+
+        await until(signs, lambda found: found == ["/hook"], seconds=40)

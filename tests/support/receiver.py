@@ -17,6 +17,7 @@ class Receiver:
     always: str = "200 OK"
     headers: list[tuple[str, str]] = attrs.field(factory=list)
     got: list[dict[str, Any]] = attrs.field(factory=list)
+    paths: list[str] = attrs.field(factory=list)
     seen: list[dict[str, str]] = attrs.field(factory=list)  # headers, in lower case
     silent: bool = False
     port: int = 0
@@ -45,12 +46,14 @@ class Receiver:
         async with stream:
             connection, body = h11.Connection(h11.SERVER), b""
             headers: dict[str, str] = {}
+            path = ""
             try:
                 while True:
                     event = connection.next_event()
                     if event is h11.NEED_DATA:
                         connection.receive_data(await stream.receive_some())
                     elif isinstance(event, h11.Request):
+                        path = event.target.decode()
                         headers = {name.decode(): value.decode() for name, value in event.headers}
                     elif isinstance(event, h11.Data):
                         body += event.data
@@ -61,7 +64,8 @@ class Receiver:
                 if self.silent:
                     await trio.sleep_forever()
                 status = self.answers.pop(0) if self.answers else self.always
-                if status.startswith("2"):
+                self.paths.append(path)
+                if status.startswith("2") and body:
                     self.seen.append(headers)
                     self.got.append(json.loads(body))
                 code, _, phrase = status.partition(" ")
