@@ -1,7 +1,7 @@
 """A receiver of messages on loopback: keeps what it got, and answers as the test wants it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -20,6 +20,9 @@ class Receiver:
     paths: list[str] = attrs.field(factory=list)
     seen: list[dict[str, str]] = attrs.field(factory=list)  # headers, in lower case
     silent: bool = False
+    # Called once, with a message in hand: before it is answered, or after that.
+    before: Callable[[], None] | None = None
+    after: Callable[[], None] | None = None
     port: int = 0
 
     @property
@@ -68,12 +71,20 @@ class Receiver:
                 if status.startswith("2") and body:
                     self.seen.append(headers)
                     self.got.append(json.loads(body))
+                self._call("before")
                 code, _, phrase = status.partition(" ")
                 said = [*self.headers, ("Content-Length", "0"), ("Connection", "close")]
                 head = h11.Response(status_code=int(code), reason=phrase.encode(), headers=said)
                 await stream.send_all(connection.send(head) or b"")
+                self._call("after")
             except trio.BrokenResourceError:
                 return
+
+    def _call(self, name: str) -> None:
+        call = getattr(self, name)
+        setattr(self, name, None)
+        if call is not None:
+            call()
 
 
 async def receiving(nursery: trio.Nursery) -> Receiver:
