@@ -61,7 +61,10 @@ def judge(
     before, schedule, at = state.standing, spec.schedule, checked.at
     outcome, reason, message = _seen(checked.result, invert=spec.invert)
     known = _with_certificate(before, checked.result)
-    known = known if known.since else evolve(known, since=at)
+    first_word = state.spoke_at is None and outcome is not Outcome.UNKNOWN
+    if known.since is None or (first_word and known.verdict is Verdict.PENDING):
+        # What nobody could see before is charged to nobody.
+        known = evolve(known, since=at)
     quiet = _after_silence(known, state, schedule, timeout_seconds, at)
     if outcome is Outcome.UNKNOWN:
         after = quiet

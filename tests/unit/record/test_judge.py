@@ -427,3 +427,11 @@ def test_after_a_restart_the_last_failure_is_all_that_is_known() -> None:
     opened = history.check(180, FAIL, message="slow").opened
     assert opened is not None
     assert (opened.cause.reason, opened.cause.message) == (FAIL, "slow")
+
+
+def test_an_outage_does_not_begin_before_anything_was_seen() -> None:
+    history = History()
+    history.checks(OURS, FAIL)
+    assert history.judgements[-1].opened is not None
+    assert history.judgements[-1].opened.started_at == at(60)
+    assert history.spans == [(60, Charge.DOWN)]
