@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from kubekuma.deliver.discord import discord
+from kubekuma.deliver.googlechat import googlechat
 from kubekuma.deliver.gotify import gotify
+from kubekuma.deliver.matrix import matrix
+from kubekuma.deliver.msteams import msteams
 from kubekuma.deliver.ntfy import ntfy
+from kubekuma.deliver.opsgenie import opsgenie
 from kubekuma.deliver.pagerduty import pagerduty
+from kubekuma.deliver.pushover import pushover
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.deliver.slack import mattermost, slack
 from kubekuma.deliver.telegram import telegram
@@ -14,12 +19,17 @@ from kubekuma.deliver.webhook import webhook
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import (
     DiscordConfig,
+    GooglechatConfig,
     GotifyConfig,
+    MatrixConfig,
     MattermostConfig,
+    MsteamsConfig,
     NtfyConfig,
+    OpsgenieConfig,
     PagerdutyConfig,
     ProviderSpec,
     ProviderType,
+    PushoverConfig,
     SlackConfig,
     TelegramConfig,
     WebhookConfig,
@@ -62,6 +72,16 @@ def requests_of(spec: ProviderSpec, message: Message, secret: Secret) -> Sequenc
             return ntfy(config, message, secret)
         case PagerdutyConfig() as config:
             return pagerduty(config, message, secret)
+        case GooglechatConfig() as config:
+            return googlechat(config, message, secret)
+        case MsteamsConfig() as config:
+            return msteams(config, message, secret)
+        case PushoverConfig() as config:
+            return pushover(config, message, secret)
+        case OpsgenieConfig() as config:
+            return opsgenie(config, message, secret)
+        case MatrixConfig() as config:
+            return matrix(config, message, secret)
         case _:
             # Not reached: nobody routes to a provider that is not in force.
             raise ValueError(f"this version sends nothing to {spec.type}")

@@ -31,13 +31,28 @@ def sign(message: Message) -> str:
     return _SIGNS.get(message.happening, "🔴")
 
 
-def links(message: Message, form: str, escaped: Callable[[str], str] = str) -> str:
+def links(message: Message, form: str, fit: Callable[[str], str] = str) -> str:
     """The monitor's links, each in ``form``, such as ``<{url}|{name}>``; empty if it has none."""
     return " · ".join(
-        form.format(url=escaped(url), name=escaped(name)) for name, url in message.links.items()
+        form.format(url=fit(url), name=fit(name)) for name, url in message.links.items()
     )
 
 
 def in_markdown(text: str) -> str:
     """``text`` within ``[name](url)``, where brackets and parentheses would end it."""
     return text.translate({ord("["): "%5B", ord("]"): "%5D", ord("("): "%28", ord(")"): "%29"})
+
+
+def in_angles(text: str) -> str:
+    """``text`` within ``<url|name>``, as Slack and Google Chat have it: a bar ends the URL."""
+    return escaped(text).replace("|", "%7C")
+
+
+def escaped(text: str) -> str:
+    """As Slack asks for it: these three, and no others."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def without_mentions(text: str) -> str:
+    """``text`` in which nobody is called by an @: what a target said calls nobody."""
+    return text.replace("@", "@\N{ZERO WIDTH SPACE}")

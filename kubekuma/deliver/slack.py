@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import colour, in_markdown, links, sign
+from kubekuma.deliver.look import (
+    colour,
+    escaped,
+    in_angles,
+    in_markdown,
+    links,
+    sign,
+    without_mentions,
+)
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import MattermostConfig, SlackConfig
@@ -18,24 +26,25 @@ def slack(config: SlackConfig, message: Message, secret: Secret) -> Sequence[Req
     shown = {"channel": config.channel, "username": config.username}
     shown["icon_emoji"] = config.icon_emoji
     url = secret(config.webhook_url_secret_ref)
-    return [json_post(url, {**_given(shown), **_document(message, "<{url}|{name}>", escaped=True)})]
+    return [json_post(url, {**_given(shown), **_document(message, "<{url}|{name}>", markup=True)})]
 
 
 def mattermost(config: MattermostConfig, message: Message, secret: Secret) -> Sequence[Request]:
     """Post the message: Mattermost takes Slack's form, with Markdown's links."""
     shown = {"channel": config.channel, "username": config.username, "icon_url": config.icon_url}
     url = secret(config.webhook_url_secret_ref)
-    document = _document(message, "[{name}]({url})", escaped=False)
+    document = _document(message, "[{name}]({url})", markup=False)
     return [json_post(url, {**_given(shown), **document})]
 
 
-def _document(message: Message, link: str, *, escaped: bool) -> dict[str, Any]:
-    title = f"{sign(message)} {message.title}"
+def _document(message: Message, link: str, *, markup: bool) -> dict[str, Any]:
+    said = escaped if markup else without_mentions
+    title = said(f"{sign(message)} {message.title}")
     attachment: dict[str, Any] = {
         "color": colour(message),
         "fallback": title,
-        "title": _escaped(title) if escaped else title,
-        "text": (_escaped(message.text) if escaped else message.text)[:MOST_TEXT],
+        "title": title,
+        "text": said(message.text)[:MOST_TEXT],
         "fields": [],
         "ts": int(message.since.timestamp()),
     }
@@ -43,22 +52,12 @@ def _document(message: Message, link: str, *, escaped: bool) -> dict[str, Any]:
         attachment["fields"] = [
             {
                 "title": "Links",
-                "value": links(message, link, _linked if escaped else in_markdown),
+                "value": links(message, link, in_angles if markup else in_markdown),
                 "short": False,
             }
         ]
     return {"attachments": [attachment]}
 
 
-def _escaped(text: str) -> str:
-    """As Slack asks for it: these three, and no others."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def _given(fields: dict[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _linked(text: str) -> str:
-    """Within ``<url|name>``, where a bar ends the URL."""
-    return _escaped(text).replace("|", "%7C")

@@ -25,6 +25,11 @@ TYPES: Final = frozenset(
         ProviderType.NTFY,
         ProviderType.PAGERDUTY,
         ProviderType.SMTP,
+        ProviderType.GOOGLECHAT,
+        ProviderType.MSTEAMS,
+        ProviderType.PUSHOVER,
+        ProviderType.OPSGENIE,
+        ProviderType.MATRIX,
     }
 )
 

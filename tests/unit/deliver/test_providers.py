@@ -70,6 +70,20 @@ CONFIGS: Final[dict[str, dict[str, Any]]] = {
     "gotify": {"url": "https://gotify.example.org/", "tokenSecretRef": TOKEN},
     "ntfy": {"topic": "shop", "tokenSecretRef": TOKEN, "tags": ["bear"]},
     "pagerduty": {"routingKeySecretRef": TOKEN},
+    "googlechat": {"webhookUrlSecretRef": REF},
+    "msteams": {"webhookUrlSecretRef": REF},
+    "pushover": {
+        "userKeySecretRef": TOKEN,
+        "tokenSecretRef": TOKEN,
+        "device": "phone",
+        "sound": "siren",
+    },
+    "opsgenie": {"apiKeySecretRef": TOKEN, "region": "eu", "teams": ["shop"], "tags": ["kuma"]},
+    "matrix": {
+        "homeserverUrl": "https://matrix.example.org/",
+        "roomId": "!room:example.org",
+        "accessTokenSecretRef": TOKEN,
+    },
 }
 
 
@@ -139,6 +153,7 @@ MARKDOWN: Final = '[a%5D%28b%29|<i>"x"](https://example.org/"><b>|%29%28)'
         ("slack", '<https://example.org/"&gt;&lt;b&gt;%7C)(|a](b)%7C&lt;i&gt;"x">'),
         ("mattermost", MARKDOWN),
         ("discord", MARKDOWN),
+        ("googlechat", '<https://example.org/"&gt;&lt;b&gt;%7C)(|a](b)%7C&lt;i&gt;"x">'),
         (
             "telegram",
             '<a href="https://example.org/&quot;&gt;&lt;b&gt;|)(">a](b)|&lt;i&gt;&quot;x&quot;</a>',
@@ -149,3 +164,18 @@ def test_what_a_link_says_cannot_end_it(kind: str, shown: str) -> None:
     links = {'a](b)|<i>"x"': 'https://example.org/"><b>|)('}
     (request,) = requests_of(spec(kind), attrs.evolve(DOWN, links=links), secret)
     assert json.dumps(shown)[1:-1] in json.dumps(json.loads(request.body))
+
+
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [
+        ("slack", "<!channel>"),
+        ("mattermost", "@all"),
+        ("googlechat", "<users/all>"),
+        ("matrix", "@room"),
+    ],
+)
+def test_what_a_target_said_calls_nobody(kind: str, call: str) -> None:
+    loud = attrs.evolve(DOWN, title=f"{call} is down", text=f"it says {call}")
+    (request,) = requests_of(spec(kind), loud, secret)
+    assert call not in json.dumps(json.loads(request.body), ensure_ascii=False)

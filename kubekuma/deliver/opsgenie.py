@@ -1,0 +1,45 @@
+"""Opsgenie's Alert API (https://docs.opsgenie.com/docs/alert-api)."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+from kubekuma.deliver.json_post import json_post
+from kubekuma.deliver.look import is_good
+from kubekuma.deliver.request import Request, Secret
+from kubekuma.model.alert import Message
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.provider import OpsgenieConfig, OpsgenieRegion
+
+MOST_TITLE: Final = 130
+MOST_TEXT: Final = 15_000
+_HOSTS: Final = {
+    OpsgenieRegion.US: "https://api.opsgenie.com",
+    OpsgenieRegion.EU: "https://api.eu.opsgenie.com",
+}
+_PRIORITIES: Final = {
+    AlertSeverity.CRITICAL: "P1",
+    AlertSeverity.WARNING: "P3",
+    AlertSeverity.INFO: "P5",
+}
+
+
+def opsgenie(config: OpsgenieConfig, message: Message, secret: Secret) -> Sequence[Request]:
+    """Create the outage's alert, or close it: its alias is the same for both."""
+    alerts = f"{_HOSTS[config.region]}/v2/alerts"
+    key = ("Authorization", f"GenieKey {secret(config.api_key_secret_ref)}")
+    if is_good(message):
+        url = f"{alerts}/{quote(message.key, safe='')}/close?identifierType=alias"
+        return [json_post(url, {"source": "KubeKuma", "note": message.text[:MOST_TEXT]}, key)]
+    document: dict[str, Any] = {
+        "message": message.title[:MOST_TITLE],
+        "alias": message.key,
+        "description": message.text[:MOST_TEXT],
+        "responders": [{"name": team, "type": "team"} for team in config.teams],
+        "tags": [*config.tags, *message.tags][:20],
+        "details": {**message.facts, **message.links, "reason": message.reason},
+        "entity": str(message.monitor),
+        "source": "KubeKuma",
+        "priority": _PRIORITIES[message.severity],
+    }
+    return [json_post(alerts, document, key)]

@@ -1,0 +1,39 @@
+"""Pushover (https://pushover.net/api)."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kubekuma.deliver.json_post import json_post
+from kubekuma.deliver.look import is_good
+from kubekuma.deliver.request import Request, Secret
+from kubekuma.model.alert import Message
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.provider import PushoverConfig
+
+URL: Final = "https://api.pushover.net/1/messages.json"
+MOST_TITLE: Final = 250
+MOST_TEXT: Final = 1024
+_PRIORITIES: Final = {
+    AlertSeverity.CRITICAL: 1,
+    AlertSeverity.WARNING: 0,
+    AlertSeverity.INFO: -1,
+}
+
+
+def pushover(config: PushoverConfig, message: Message, secret: Secret) -> Sequence[Request]:
+    """Send the message; the first link goes with it."""
+    document: dict[str, Any] = {
+        "token": secret(config.token_secret_ref),
+        "user": secret(config.user_key_secret_ref),
+        "title": message.title[:MOST_TITLE],
+        "message": message.text[:MOST_TEXT],
+        "priority": 0 if is_good(message) else _PRIORITIES[message.severity],
+        "timestamp": int((message.until or message.since).timestamp()),
+    }
+    if config.device is not None:
+        document["device"] = config.device
+    if config.sound is not None:
+        document["sound"] = config.sound
+    for name, url in list(message.links.items())[:1]:
+        document |= {"url": url[:512], "url_title": name[:100]}
+    return [json_post(URL, document)]
