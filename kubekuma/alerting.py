@@ -14,10 +14,11 @@ import trio
 from kubekuma.alert.plan import Parent, Situation, plan_alerts
 from kubekuma.alert.render import message_of
 from kubekuma.alert.route import routes
+from kubekuma.deliver.alertmanager import alertmanager
 from kubekuma.deliver.choose import requests_of
 from kubekuma.deliver.mail import THREADS, send_mail
-from kubekuma.deliver.request import SecretMissing
-from kubekuma.deliver.send import NotSent, new_client, send
+from kubekuma.deliver.request import Secret, SecretMissing
+from kubekuma.deliver.send import NotSent, new_client, send, send_to_any
 from kubekuma.deliver.service import run_deliveries
 from kubekuma.kit.bell import Bell
 from kubekuma.kit.contain import contain
@@ -28,7 +29,7 @@ from kubekuma.model.kinds import PROVIDER
 from kubekuma.model.meta import Key, SecretKeyRef
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.policy import Happening
-from kubekuma.model.provider import Provider, SmtpConfig
+from kubekuma.model.provider import AlertmanagerConfig, Provider, SmtpConfig
 from kubekuma.model.result import Outcome
 from kubekuma.model.state import Verdict
 from kubekuma.parts import Parts, now
@@ -39,6 +40,7 @@ from kubekuma.record.deliveries import (
     drop_unheard,
     due_deliveries,
     insert_deliveries,
+    lasting_messages,
     oldest_waiting,
     open_outages,
     outage,
@@ -49,13 +51,16 @@ from kubekuma.record.deliveries import (
 from kubekuma.record.ledger import Recorded
 from kubekuma.record.store import Store
 from kubekuma.validate.declared import parts_of
-from kubekuma.validate.seen import in_force
+from kubekuma.validate.seen import all_in_force, in_force
 
 _log = structlog.get_logger(__name__)
 
 # While a parent is suspected, it is looked at that often whether it is well.
 PARENT_SECONDS: Final = 5.0
 PARENT_BUDGET: Final = timedelta(seconds=60)
+# How often an Alertmanager hears that an outage lasts, and of how many at once.
+REMIND_SECONDS: Final = 60.0
+PORTION: Final = 500
 
 
 @attrs.define(eq=False)
@@ -101,6 +106,7 @@ class Alerting:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._plan_all)
+                nursery.start_soon(self._remind_alertmanagers, http)
                 nursery.start_soon(
                     run_signs_of_life,
                     lambda: self.parts.settings.heartbeat,
@@ -215,17 +221,13 @@ class Alerting:
 
     async def _tell(self, http: httpx.AsyncClient, provider: Provider, message: Message) -> None:
         self.parts.leadership.check()
-        secrets = await self._secrets(provider)
-
-        def secret(ref: SecretKeyRef) -> str:
-            value = secrets.get((ref.name, ref.key))
-            if value is None:
-                raise SecretMissing(f"there is no Secret {ref.name} with a key {ref.key}")
-            return value
-
+        secret = await self._secrets(provider)
         try:
             if isinstance(mail := provider.spec.config_in_use, SmtpConfig):
                 await send_mail(mail, message, secret, now(), self._mailers)
+                return
+            if isinstance(config := provider.spec.config_in_use, AlertmanagerConfig):
+                await send_to_any(alertmanager(config, [message], secret, now()), http)
                 return
             requests = requests_of(provider.spec, message, secret)
         except SecretMissing as error:
@@ -233,15 +235,43 @@ class Alerting:
         for request in requests:
             await send(request, http)
 
-    async def _secrets(self, provider: Provider) -> dict[tuple[str, str], str]:
-        namespace = provider.meta.key.namespace
-        found = {}
+    async def _remind_alertmanagers(self, http: httpx.AsyncClient) -> None:
+        """Say of every outage that it lasts: without a word of ours, its alert ends."""
+        while True:
+            await trio.sleep(REMIND_SECONDS)
+            for provider in all_in_force(self.parts.resources.world.providers):
+                config = provider.spec.config_in_use
+                if isinstance(config, AlertmanagerConfig) and provider.spec.enabled:
+                    await contain(
+                        partial(self._remind, http, provider, config),
+                        failed="alerts could not be prolonged",
+                        provider=str(provider.meta.key),
+                    )
+
+    async def _remind(
+        self, http: httpx.AsyncClient, provider: Provider, config: AlertmanagerConfig
+    ) -> None:
+        self.parts.leadership.check()
+        lasting = await self.store.read(lasting_messages, provider.meta.key)
+        secret = await self._secrets(provider)
+        for start in range(0, len(lasting), PORTION):
+            portion = lasting[start : start + PORTION]
+            await send_to_any(alertmanager(config, portion, secret, now()), http)
+
+    async def _secrets(self, provider: Provider) -> Secret:
+        namespace, found = provider.meta.key.namespace, {}
         for _, part in parts_of(provider.spec):
             if isinstance(part, SecretKeyRef):
                 value = await self.parts.secrets.value(namespace, part)
                 if value is not None:
                     found[part.name, part.key] = value.decode("utf-8", "replace").strip()
-        return found
+
+        def secret(ref: SecretKeyRef) -> str:
+            if (ref.name, ref.key) not in found:
+                raise SecretMissing(f"there is no Secret {ref.name} with a key {ref.key}")
+            return found[ref.name, ref.key]
+
+        return secret
 
     async def _work(self) -> Work:
         load, health = self.parts.load, self.parts.store_health

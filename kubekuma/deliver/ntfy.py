@@ -1,9 +1,9 @@
 """A topic of an ntfy server (https://docs.ntfy.sh/publish/#publish-as-json)."""
 
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, Final
 
+from kubekuma.deliver.authorization import authorization
 from kubekuma.deliver.json_post import json_post
 from kubekuma.deliver.look import is_good
 from kubekuma.deliver.request import Request, Secret
@@ -29,15 +29,5 @@ def ntfy(config: NtfyConfig, message: Message, secret: Secret) -> Sequence[Reque
     }
     if message.links:
         document["click"] = next(iter(message.links.values()))
-    return [json_post(config.url, document, *_authorization(config, secret))]
-
-
-def _authorization(config: NtfyConfig, secret: Secret) -> Sequence[tuple[str, str]]:
-    if config.token_secret_ref is not None:
-        return [("Authorization", f"Bearer {secret(config.token_secret_ref)}")]
-    if config.basic_auth is not None:
-        user = secret(config.basic_auth.username_secret_ref)
-        password = secret(config.basic_auth.password_secret_ref)
-        encoded = b64encode(f"{user}:{password}".encode()).decode()
-        return [("Authorization", f"Basic {encoded}")]
-    return []
+    headers = authorization(secret, basic=config.basic_auth, bearer=config.token_secret_ref)
+    return [json_post(config.url, document, *headers)]

@@ -1,5 +1,6 @@
 """Sends requests, and tells what may succeed later from what never will."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -58,6 +59,19 @@ async def send(request: Request, http: httpx.AsyncClient) -> None:
         lasting=lasting,
         retry_after_seconds=_seconds(response.headers.get("Retry-After")),
     )
+
+
+async def send_to_any(requests: Sequence[Request], http: httpx.AsyncClient) -> None:
+    """Send all of ``requests``; that one of them arrives is enough. Raises NotSent."""
+    arrived, failure = False, NotSent(said="there is nowhere to send it", lasting=True)
+    for request in requests:
+        try:
+            await send(request, http)
+            arrived = True
+        except NotSent as error:
+            failure = error
+    if not arrived:
+        raise failure
 
 
 def new_client() -> httpx.AsyncClient:

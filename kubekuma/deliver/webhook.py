@@ -2,10 +2,10 @@
 
 import hmac
 import json
-from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
+from kubekuma.deliver.authorization import authorization
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import WebhookConfig
@@ -22,13 +22,7 @@ def webhook(config: WebhookConfig, message: Message, secret: Secret) -> Sequence
     for each in config.headers:
         ref = each.value_from_secret_ref
         headers.append((each.name, secret(ref) if ref is not None else each.value or ""))
-    if config.basic_auth is not None:
-        user = secret(config.basic_auth.username_secret_ref)
-        password = secret(config.basic_auth.password_secret_ref)
-        encoded = b64encode(f"{user}:{password}".encode()).decode()
-        headers.append(("Authorization", f"Basic {encoded}"))
-    if config.bearer_token_secret_ref is not None:
-        headers.append(("Authorization", f"Bearer {secret(config.bearer_token_secret_ref)}"))
+    headers += authorization(secret, basic=config.basic_auth, bearer=config.bearer_token_secret_ref)
     if config.hmac_secret_ref is not None:
         key = secret(config.hmac_secret_ref).encode()
         headers.append(("X-KubeKuma-Signature", f"sha256={hmac.digest(key, body, 'sha256').hex()}"))

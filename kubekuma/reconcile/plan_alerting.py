@@ -30,6 +30,7 @@ TYPES: Final = frozenset(
         ProviderType.PUSHOVER,
         ProviderType.OPSGENIE,
         ProviderType.MATRIX,
+        ProviderType.ALERTMANAGER,
     }
 )
 

@@ -109,6 +109,18 @@ def waiting_providers(db: Connection) -> list[tuple[Key, datetime]]:
     return [(Key(namespace, name), from_epoch_ms(at)) for namespace, name, at in found]
 
 
+def lasting_messages(db: Connection, provider: Key) -> list[Message]:
+    """What a provider was told of outages that last: the first message of each."""
+    found = db.execute(
+        "SELECT deliveries.message FROM deliveries JOIN incidents ON incidents.id = outage"
+        " WHERE provider_namespace = ? AND provider_name = ? AND happening = 'down'"
+        " AND status = 'sent' AND ended_at IS NULL ORDER BY created_at, deliveries.id",
+        (provider.namespace, provider.name),
+    )
+    messages = [from_json(text, Message) for (text,) in found]
+    return [each for each in messages if not each.reminder]
+
+
 def oldest_waiting(db: Connection) -> datetime | None:
     """Since when the oldest message waits that is due; None: none does."""
     (at,) = db.execute("SELECT MIN(created_at) FROM deliveries WHERE status = 'pending'").fetchone()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from attrs import evolve
 from build import WEB, at
 
 from kubekuma.model.alert import Delivery, DeliveryStatus, Message
@@ -15,6 +16,7 @@ from kubekuma.record.deliveries import (
     drop_unheard,
     due_deliveries,
     insert_deliveries,
+    lasting_messages,
     open_outages,
     outage,
     told_of,
@@ -111,6 +113,18 @@ def test_an_outage_is_open_until_all_who_heard_heard_the_end(db: Connection) -> 
     assert is_open()
     insert_deliveries(db, [delivery("d", PAGER, Happening.UP)])
     assert open_outages(db) == []
+
+
+def test_what_lasts_is_what_was_sent_of_outages_that_last(db: Connection) -> None:
+    begun(db)
+    again = delivery("b", status=DeliveryStatus.SENT)
+    again = evolve(again, message=evolve(again.message, reminder=1))
+    gone = delivery("a", status=DeliveryStatus.SENT)
+    insert_deliveries(db, [gone, again, delivery("c"), delivery("d", PAGER)])
+    assert lasting_messages(db, CHAT) == [gone.message]
+    assert lasting_messages(db, PAGER) == []
+    close_incident(db, Closed(id="i1", ended_at=at(60)))
+    assert lasting_messages(db, CHAT) == []
 
 
 def test_an_outage_of_which_nobody_heard_is_over_with_its_end(db: Connection) -> None:
