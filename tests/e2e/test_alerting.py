@@ -1,6 +1,5 @@
 """From an outage to a message, in the running program: told once, in order, and never lost."""
 
-import base64
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -308,16 +307,8 @@ async def test_no_credential_is_shown_anywhere(
     canary = "c4nary-in-a-url"
     site, receiver = await started(nursery), await receiving(nursery)
     receiver.always = "500 Oops"
-    url = base64.b64encode(f"{receiver.url}?token={canary}".encode()).decode()
     async with cluster(tmp_path) as api, program(tmp_path) as it:
-        await api.apply(
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": "hook", "namespace": "shop"},
-                "data": {"url": url},
-            }
-        )
+        await api.secret("hook", url=f"{receiver.url}?token={canary}")
         by_secret = {"webhook": {"urlSecretRef": {"name": "hook", "key": "url"}}}
         await api.apply(resource("NotificationProvider", "hook", type="webhook", config=by_secret))
         await api.apply(policy())
@@ -335,21 +326,13 @@ async def test_no_credential_is_shown_anywhere(
 
 async def test_a_dead_mans_switch_hears_from_us(nursery: trio.Nursery, tmp_path: Path) -> None:
     site, receiver = await started(nursery), await receiving(nursery)
-    url = base64.b64encode(receiver.url.encode()).decode()
     settings = {**SETTINGS, "spec": {**SETTINGS["spec"]}}
     settings["spec"]["heartbeat"] = {
         "urlFromSecretRef": {"name": "switch", "key": "url"},
         "intervalSeconds": 10,
     }
     async with cluster(tmp_path) as api, program(tmp_path):
-        await api.apply(
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": "switch", "namespace": "shop"},
-                "data": {"url": url},
-            }
-        )
+        await api.secret("switch", url=receiver.url)
         await api.apply(settings)
         await up(api, site)
 

@@ -1,6 +1,5 @@
 """Push monitors in the running program: reports over HTTP, silence by a timer, over restarts."""
 
-import base64
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -33,15 +32,7 @@ def backup(*, enabled: bool = True, **fields: Any) -> Any:
 
 
 async def prepared(api: Cluster, token: str = TOKEN, **fields: Any) -> Callable[[], Awaitable[Any]]:
-    data = {"token": base64.b64encode(f"{token}\n".encode()).decode()}
-    await api.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "push", "namespace": "shop"},
-            "data": data,
-        }
-    )
+    await api.secret("push", token=f"{token}\n")
     await api.apply(backup(**fields))
     return partial(api.monitor, "backup")
 

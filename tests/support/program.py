@@ -1,5 +1,6 @@
 """The whole program against the embedded API, in one process, on real sockets and real time."""
 
+import base64
 import gc
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -93,6 +94,12 @@ class Cluster:
             headers={"Content-Type": "application/apply-patch+yaml"},
         )
         assert answer.status_code in {status, 201}, answer.text
+
+    async def secret(self, name: str, **values: str) -> None:
+        """What kubectl create secret generic does, in the namespace shop."""
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        metadata = {"name": name, "namespace": "shop"}
+        await self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
 
     async def get(self, path: str) -> Any:
         """What kubectl get does."""
