@@ -33,7 +33,7 @@ from kubekuma.check import run
 from kubekuma.check.context import CheckContext
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.result import CheckResult, Outcome
-from kubekuma.model.target import PingTarget
+from kubekuma.model.target import HttpTarget, PingTarget, TcpTarget, Tls
 
 ROOT: Final = Path(__file__).parents[1]
 AT_ONCE: Final = 16
@@ -76,6 +76,9 @@ class Bench:
         result = await self._check(monitor, context, transcript=transcript)
         secured = " tls" if result.certificate is not None else ""
         name = f"{monitor.spec.type}{secured}"
+        if self._exporter is not None and blackbox_query(monitor) is not None:
+            # Of each, one that can be compared, besides the first.
+            name += ", compared"
         real_time = isinstance(trio.lowlevel.current_clock(), trio._core._run.SystemClock)  # noqa: SLF001 - there is no other way to tell
         if result.outcome is Outcome.PASSED and name not in self._done and real_time:
             self._done.add(name)
@@ -85,7 +88,7 @@ class Bench:
     async def _measure(self, name: str, monitor: Monitor, once: Once) -> None:
         await measured(once, 0.3)
         ours = await measured(once, SECONDS)
-        row = f"{name:20}{ours.checks / ours.seconds:10.0f}{ours.ms:9.3f}"
+        row = f"{name:24}{ours.checks / ours.seconds:10.0f}{ours.ms:9.3f}"
         query = blackbox_query(monitor)
         if self._exporter is not None and query is not None:
             theirs = await self._exporter.measured(query)
@@ -93,7 +96,7 @@ class Bench:
         say(row)
         if monitor.spec.type in PACED:
             share = await paced(once)
-            say(f"{name:20}{A_MINUTE} a minute: {share:.1%} of a core")
+            say(f"{name:24}{A_MINUTE} a minute: {share:.1%} of a core")
 
 
 async def measured(once: Once, seconds: float) -> Cost:
@@ -173,7 +176,7 @@ class Exporter:
         from support.daemons import free_ports, running  # noqa: PLC0415 - of the tests
 
         config = self.folder / "blackbox.yml"
-        config.write_text(json.dumps({"modules": {module: module_of(module)}}))
+        config.write_text(json.dumps({"modules": {module: module_of(module, self.folder)}}))
         (port,) = free_ports(1)
         command = [
             EXPORTER,
@@ -185,7 +188,7 @@ class Exporter:
             yield process, port
 
 
-def module_of(name: str) -> dict[str, Any]:
+def module_of(name: str, folder: Path) -> dict[str, Any]:
     """The configuration of a module."""
     prober, _, question = name.partition("_")
     ipv4 = {"preferred_ip_protocol": "ip4"}
@@ -193,7 +196,9 @@ def module_of(name: str) -> dict[str, Any]:
         kind, _, what = question.partition("_")
         return {"prober": "dns", "dns": {**ipv4, "query_name": what, "query_type": kind}}
     if prober == "http":
-        return {"prober": "http", "http": {**ipv4, "tls_config": {"insecure_skip_verify": True}}}
+        authority = folder / "authority.pem"
+        tls = {"ca_file": str(authority)} if authority.exists() else {}
+        return {"prober": "http", "http": {**ipv4, "tls_config": tls}}
     return {"prober": prober, prober: ipv4}
 
 
@@ -212,12 +217,20 @@ def say(row: str) -> None:
     print(row, file=OUT, flush=True)
 
 
-async def pinged() -> None:
-    """Ping ourselves: the tests do so in namespaces, which are other processes."""
-    from fakes.targets import check_context, monitor_of  # noqa: PLC0415 - of the tests
+async def plain(nginx: Any) -> None:
+    """What the tests have in no form that can be compared; pings they make in other processes."""
+    from fakes.targets import check_context, monitor_of, secret_ref  # noqa: PLC0415 - of the tests
 
-    target = PingTarget(host="127.0.0.1")
-    await run.run_check(monitor_of(MonitorType.PING, target), check_context())
+    context = check_context(secrets={"bundle": nginx.certificates.bundle})
+    tls = Tls(ca_bundle_secret_ref=secret_ref("bundle"))
+    secure = HttpTarget(url=f"https://127.0.0.1:{nginx.valid}/index.html", tls=tls)
+    for monitor in (
+        monitor_of(MonitorType.PING, PingTarget(host="127.0.0.1")),
+        monitor_of(MonitorType.TCP, TcpTarget(host="127.0.0.1", port=nginx.http)),
+        monitor_of(MonitorType.HTTP, HttpTarget(url=f"http://127.0.0.1:{nginx.http}/index.html")),
+        monitor_of(MonitorType.HTTP, secure),
+    ):
+        await run.run_check(monitor, context)
 
 
 def main(files: Sequence[str]) -> None:
@@ -225,11 +238,16 @@ def main(files: Sequence[str]) -> None:
     sys.path.insert(0, str(ROOT / "tests"))
     with tempfile.TemporaryDirectory() as folder:
         found = shutil.which(EXPORTER)
-        say(f"{'':20}{'checks/s':>10}{'CPU ms':>9}{'blackbox ms':>12}")
+        say(f"{'':24}{'checks/s':>10}{'CPU ms':>9}{'blackbox ms':>12}")
         run.run_check = Bench(Exporter(Path(folder)) if found else None)
         os.chdir(ROOT)
-        trio.run(pinged)
         pytest.main(["-q", "--no-header", "--no-summary", "--timeout=0", "-p", "no:xdist", *files])
+        from support.nginx import running_nginx  # noqa: PLC0415 - of the tests
+
+        (Path(folder) / "nginx").mkdir()
+        with running_nginx(Path(folder) / "nginx") as nginx:
+            (Path(folder) / "authority.pem").write_bytes(nginx.certificates.bundle)
+            trio.run(plain, nginx)
 
 
 if __name__ == "__main__":
