@@ -100,7 +100,9 @@ async def _reach(
 async def _connect(host: str, port: int, to: Destination, check: Check) -> Connection:
     addresses = await resolve(host, to.ip_family, check, resolver=to.resolver)
     may = addresses if to.trusted else allowed(addresses, check)
-    check.trace.enter(Phase.CONNECT, f"connecting to {where(may[0], port)}")
+    # Whoever is asked first, unless another one answers.
+    check.trace.peer = where(may[0], port)
+    check.trace.enter(Phase.CONNECT, f"connecting to {check.trace.peer}")
     if check.trace.wanted:
         check.trace.say("connecting to %s", ", ".join(where(each, port) for each in may))
     connection = await connect(may, port)

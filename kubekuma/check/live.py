@@ -4,22 +4,30 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
+import attrs
 import trio
 
-from kubekuma.check.context import CheckContext
+from kubekuma.check.context import Check, CheckContext
 from kubekuma.check.inside import Inside
 from kubekuma.check.registries import Registries
 from kubekuma.check.run import run_check
 from kubekuma.check.service import limit_at_once
+from kubekuma.check.sight import Heard
 from kubekuma.check.threads import Threads
 from kubekuma.check.tls_context import SslContexts
 from kubekuma.check.tokens import Tokens
-from kubekuma.model.meta import Key, SecretKeyRef
+from kubekuma.check.trace import Trace
+from kubekuma.check.witness import ask_witness
+from kubekuma.model.meta import Key, ObjectMeta, SecretKeyRef
 from kubekuma.model.monitor import Monitor, Schedule
 from kubekuma.model.result import CheckResult
 from kubekuma.model.settings import SettingsSpec
 
 RESOLVER_THREADS: Final = 20
+# Of their own, as those of checks are all busy when no resolver answers.
+WITNESS_THREADS: Final = 40
+# Checks that nobody has asked for: of our own network.
+_OURSELVES: Final = ObjectMeta(key=Key("", "kubekuma"))
 
 
 class Checking:
@@ -41,6 +49,7 @@ class Checking:
         self._now = now
         self._descriptors = descriptors
         self._dns_limiter = trio.CapacityLimiter(RESOLVER_THREADS)
+        self._witness_limiter = trio.CapacityLimiter(WITNESS_THREADS)
         self._contexts = SslContexts()
         self._tokens = Tokens()
         self._registries = Registries()
@@ -78,6 +87,11 @@ class Checking:
     async def check(self, monitor: Monitor) -> CheckResult:
         """Check ``monitor`` once, under the settings in force."""
         return await run_check(monitor, self._context)
+
+    async def ask_witness(self, address: str) -> Heard:
+        """Whether ``address``, a ``host:port``, is there, under the settings in force."""
+        context = attrs.evolve(self._context, dns_limiter=self._witness_limiter)
+        return await ask_witness(address, Check(meta=_OURSELVES, context=context, trace=Trace()))
 
     def _made(self) -> CheckContext:
         return CheckContext(

@@ -79,6 +79,7 @@ class Reason(StrEnum):
     SET_DOWN = "SetDown"  # by a person
     INVERTED = "Inverted"  # it passed, and should not have
     # Ours: the outcome is unknown and nobody is blamed
+    BLIND = "Blind"  # nothing that lies that way can be reached
     NO_DESCRIPTORS = "NoDescriptors"
     NO_ROUTE = "NoRoute"
     NO_RESOLVER = "NoResolver"
@@ -102,6 +103,7 @@ class Reason(StrEnum):
 
 _OURS = frozenset(
     {
+        Reason.BLIND,
         Reason.NO_DESCRIPTORS,
         Reason.NO_ROUTE,
         Reason.NO_RESOLVER,
