@@ -13,9 +13,11 @@ import attrs
 import trio
 
 from kubekuma.alert.route import Directory, routes
+from kubekuma.check.gate import Gate
 from kubekuma.check.inside import Inside, Member
 from kubekuma.check.live import Checking
 from kubekuma.check.service import CheckLoad
+from kubekuma.connectivity import Witnesses
 from kubekuma.deliver.service import Deliveries, health_of
 from kubekuma.kit.boottime import boottime
 from kubekuma.kube.client import EVENTS, Document, FieldManager, KubeClient
@@ -121,6 +123,7 @@ class Parts:
     workloads: Workloads = attrs.field(init=False)
     overlays: Overlays = attrs.field(init=False)
     checking: Checking = attrs.field(init=False)
+    gate: Gate = attrs.field(init=False)
     leadership: Leadership = attrs.field(init=False)
     throne: Throne = attrs.field(init=False)
     board: Board = attrs.field(init=False)
@@ -151,6 +154,8 @@ class Parts:
             keep=self._remember,
             delivered=partial(health_of, self.deliveries),
         )
+        witnesses = Witnesses(lambda: self.checking.settings, self.resources.world.providers)
+        self.gate = Gate(witnesses, self.checking.ask_witness, now)
         self.leadership = Leadership(boottime, self._continues)
         self.throne = Throne(
             database=self.config.database,

@@ -218,6 +218,7 @@ class Pipeline:
         sources.start_soon(parts.overlays.run, self._recorder.send)
         sources.start_soon(self._alerting.run)
         sources.start_soon(self._watch_vitals)
+        sources.start_soon(parts.gate.run, self._ask_recheck)
         # What is alive now stays: looking through it again and again would only hold up everybody.
         gc.collect()
         gc.freeze()
@@ -289,6 +290,7 @@ class Pipeline:
                 waiting=parts.load.waiting,
                 skipped=parts.load.skipped - skipped,
                 at_once=round(parts.checking.limiter.total_tokens),
+                blind=parts.gate.blind,
             )
             skipped = parts.load.skipped
             if health_conditions(vitals) != health_conditions(parts.vitals):
@@ -298,7 +300,9 @@ class Pipeline:
 
     async def _checked(self, monitor: Monitor) -> CheckResult:
         self.parts.leadership.check_work()
-        result = await self.parts.checking.check(monitor)
+        began = trio.current_time()
+        found = await self.parts.checking.check(monitor)
+        result = await self.parts.gate.consider(monitor.meta.key, found, began)
         self.instruments.checked(monitor, result)
         if monitor.spec.type is MonitorType.PUSH:
             self._look_when_due(monitor)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import trio
 
+from kubekuma.check.scopes import Scope
 from kubekuma.following import unlisted, watch_figures
 from kubekuma.kube.lease_fence import Standing
 from kubekuma.lead import leadership_figures, standby_reason
@@ -69,6 +70,13 @@ def figures(parts: Parts) -> Iterator[Figure]:
         ),
         ready=("1 once everything works.", float(not not_ready(parts))),
     )
+    for scope in Scope:
+        yield Figure(
+            name="connectivity_ok",
+            doc="0 while nothing of the scope answers, and what fails there is unknown.",
+            value=float(scope not in parts.gate.blind),
+            labels={"scope": scope},
+        )
     yield from counts(
         checks_skipped=("Checks left out while the last was under way.", load.skipped),
         push_reports=("Reports that senders of push monitors made.", parts.pushes.accepted),

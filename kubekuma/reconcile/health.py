@@ -10,6 +10,7 @@ from kubekuma.model.meta import Condition, Truth
 DATABASE: Final = "DatabaseHealthy"
 WATCHES: Final = "WatchesHealthy"
 SATURATED: Final = "SchedulerSaturated"
+CONNECTIVITY: Final = "ConnectivityOk"
 
 
 @attrs.frozen(kw_only=True)
@@ -21,6 +22,7 @@ class Vitals:
     waiting: int = 0  # checks that are due and wait for a place
     skipped: int = 0  # checks that were left out since the vitals were taken last
     at_once: int = 0
+    blind: Mapping[str, str] = attrs.field(factory=dict)  # what was found, by scope
 
 
 def health_conditions(vitals: Vitals) -> tuple[Condition, ...]:
@@ -41,4 +43,9 @@ def health_conditions(vitals: Vitals) -> tuple[Condition, ...]:
             "scheduler.maxConcurrentNetChecks or the limit of open files, or lengthen intervals"
         )
         saturated = Condition(type=SATURATED, status=Truth.TRUE, reason="ChecksWait", message=said)
-    return healthy, following, saturated
+    connected = Condition(type=CONNECTIVITY, status=Truth.TRUE, reason="NotBlind")
+    if vitals.blind:
+        found = "; ".join(found for _, found in sorted(vitals.blind.items()))
+        said = f"what fails there is unknown, and nobody is blamed: {found}"
+        connected = Condition(type=CONNECTIVITY, status=Truth.FALSE, reason="Blind", message=said)
+    return healthy, following, saturated, connected

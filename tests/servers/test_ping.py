@@ -1,8 +1,6 @@
 """The ping checker in a network of its own: two hosts, and whatever is between them."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
-from support.daemons import installed
+from support.namespaces import Namespaces, joined
 
 pytestmark = pytest.mark.servers
 
@@ -77,12 +75,10 @@ class Result:
 class Network:
     """A host here, and one at 192.0.2.2 and 2001:db8::2."""
 
-    here: str
-    there: str
+    namespaces: Namespaces
 
     def run(self, *command: str, there: bool = False) -> str:
-        name = self.there if there else self.here
-        whole = ["ip", "netns", "exec", name, *command]
+        whole = self.namespaces.command(*command, there=there)
         return subprocess.run(whole, check=True, capture_output=True, text=True).stdout
 
     def groups(self, allowed: str) -> None:
@@ -107,38 +103,10 @@ class Network:
         return Result(*json.loads(self.run(*command)))
 
 
-def _hardware(number: int) -> str:
-    return f"02:00:00:00:00:0{number}"
-
-
 @pytest.fixture
 def network() -> Iterator[Network]:
-    installed("ip", "iproute2")
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("needs root, for network namespaces")
-    found = Network(f"kk-here-{os.getpid()}", f"kk-there-{os.getpid()}")
-    try:
-        for name in (found.here, found.there):
-            subprocess.run(["ip", "netns", "add", name], check=True)
-        link = ["ip", "-n", found.here, "link", "add", "v", "address", _hardware(1)]
-        link += ["type", "veth", "peer", "name", "v", "address", _hardware(2)]
-        subprocess.run([*link, "netns", found.there], check=True)
-        for name, number, other in ((found.here, 1, 2), (found.there, 2, 1)):
-            ip = ["ip", "-n", name]
-            subprocess.run([*ip, "addr", "add", f"192.0.2.{number}/24", "dev", "v"], check=True)
-            v6 = f"2001:db8::{number}/64"
-            subprocess.run([*ip, "addr", "add", v6, "dev", "v", "nodad"], check=True)
-            subprocess.run([*ip, "link", "set", "v", "up"], check=True)
-            subprocess.run([*ip, "link", "set", "lo", "up"], check=True)
-            # On a link that has only just come up, the first question for a neighbour may be
-            # lost, and the next one comes a second later.
-            for address in (f"192.0.2.{other}", f"2001:db8::{other}"):
-                known = ["neigh", "add", address, "lladdr", _hardware(other), "dev", "v"]
-                subprocess.run([*ip, *known, "nud", "permanent"], check=True)
-        yield found
-    finally:
-        for name in (found.here, found.there):
-            subprocess.run(["ip", "netns", "del", name], check=False)
+    with joined() as found:
+        yield Network(found)
 
 
 @pytest.mark.parametrize("groups", ["0 2147483647", "1 0"], ids=["datagram", "raw"])
@@ -171,8 +139,8 @@ def replies(network: Network) -> Iterator[Callable[..., None]]:
     with ExitStack() as stack:
 
         def start(*, lose_every: int = 0, seconds: float = 0.0) -> None:
-            command = ["ip", "netns", "exec", network.there, sys.executable, "-c", REPLIES]
-            command += [str(lose_every), str(seconds)]
+            command = [sys.executable, "-c", REPLIES, str(lose_every), str(seconds)]
+            command = network.namespaces.command(*command, there=True)
             process = subprocess.Popen(command, stdout=subprocess.PIPE)
             stack.callback(process.wait)
             stack.callback(process.kill)

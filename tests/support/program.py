@@ -28,7 +28,14 @@ SETTINGS: dict[str, Any] = {
     "kind": "KubeKumaSettings",
     "metadata": {"name": "kubekuma"},
     "spec": {
-        "scheduler": {"minIntervalSeconds": 1, "jitterPercent": 0},
+        "scheduler": {
+            "minIntervalSeconds": 1,
+            "jitterPercent": 0,
+            # Always there: no test asks the gateway of the machine that it runs on.
+            "connectivity": {
+                scope: {"targets": ["127.0.0.1:1"]} for scope in ("internet", "local")
+            },
+        },
         "networking": {"targets": {"allowCidrs": ["127.0.0.0/8"]}},
     },
 }

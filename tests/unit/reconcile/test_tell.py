@@ -83,12 +83,16 @@ def test_health_says_what_is_wrong_and_what_to_do() -> None:
         "DatabaseHealthy": "True",
         "WatchesHealthy": "True",
         "SchedulerSaturated": "False",
+        "ConnectivityOk": "True",
     }
     refused = {"Silence": "403", "ApiKey": "404"}
-    ill = Vitals(database_error="disk full", unfollowed=refused, skipped=3, at_once=7)
-    (database, following, saturated) = health_conditions(ill)
+    blind = {"local": "nothing here", "internet": "nothing there"}
+    ill = Vitals(database_error="disk full", unfollowed=refused, skipped=3, at_once=7, blind=blind)
+    (database, following, saturated, connected) = health_conditions(ill)
     assert (database.status, "disk full" in database.message) == ("False", True)
     assert (saturated.status, "with 7 checks at once" in saturated.message) == ("True", True)
     assert (following.status, following.reason) == ("False", "CannotFollow")
     assert "ApiKey: 404; Silence: 403" in following.message
+    assert (connected.status, connected.reason) == ("False", "Blind")
+    assert connected.message.endswith("nobody is blamed: nothing there; nothing here")
     assert health_conditions(Vitals(waiting=1))[2].status == "True"
