@@ -21,6 +21,7 @@ from kubekuma.pipeline import Pipeline
 from kubekuma.record.crd_cache import cached_documents
 from kubekuma.record.database import StoreError
 from kubekuma.record.states import load_states
+from kubekuma.record.upkeep import run_upkeep
 from kubekuma.record.uptime import WINDOWS, uptimes
 from kubekuma.record.writer import Writer
 from kubekuma.serve.health import health_routes
@@ -175,7 +176,10 @@ class Program:
             for each in parts.unwritten.values():
                 parts.writer.add(each)
             parts.unwritten.clear()
-            await self.pipeline.run(store, parts.writer, stop, self.working.set)
+            async with trio.open_nursery() as beside:
+                await beside.start(partial(run_upkeep, store, parts.upkeep_health, now=now))
+                await self.pipeline.run(store, parts.writer, stop, self.working.set)
+                beside.cancel_scope.cancel()
             # Whoever reads must have ended before the database does.
             self.closing.set()
             await self.closed.wait()

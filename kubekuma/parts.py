@@ -45,6 +45,7 @@ from kubekuma.record.database import Database, StoreError
 from kubekuma.record.ledger import Ledger
 from kubekuma.record.states import load_states
 from kubekuma.record.store import Readers
+from kubekuma.record.upkeep import UpkeepHealth
 from kubekuma.record.uptime import uptimes_of
 from kubekuma.record.writer import Document as Remembered
 from kubekuma.record.writer import StoreHealth, Writer
@@ -110,6 +111,7 @@ class Parts:
     lanes: Lanes[Line] = attrs.field(factory=Lanes)
     load: CheckLoad = attrs.field(factory=CheckLoad)
     store_health: StoreHealth = attrs.field(factory=StoreHealth)
+    upkeep_health: UpkeepHealth = attrs.field(factory=UpkeepHealth)
     vitals: Vitals = attrs.field(factory=Vitals)
     deliveries: Deliveries = attrs.field(factory=Deliveries)
     ready: bool = False  # what is watched is known, and checked

@@ -83,6 +83,8 @@ def figures(parts: Parts) -> Iterator[Figure]:
         status_errors=("Status writes that failed.", parts.lanes.errors),
         history_errors=("Commits that failed.", health.errors),
         history_commits=("Commits.", health.commits),
+        history_sealed_hours=("Hours of heartbeats made small.", parts.upkeep_health.sealed),
+        history_upkeep_errors=("Turns of upkeep that failed.", parts.upkeep_health.errors),
         history_shed=("Heartbeats shed while the database was away.", health.shed),
     )
     for outcome, by_provider in (

@@ -103,7 +103,7 @@ def _beats_columns(hour: int, beats: Sequence[Beat]) -> bytearray:
         write_text(out, reason)
         write_numbers(out, (0 if code is None else folded(code) + 1,))
     write_numbers(out, of_each)
-    write_numbers(out, (beat.attempt for beat in beats))
+    write_numbers(out, (max(0, beat.attempt) for beat in beats))
     write_numbers(out, map(folded, (times[0], *changes)))
     write_numbers(out, chain((folded(least),), (beat.latency - least for beat in beats)))
     return out
@@ -132,7 +132,7 @@ def _details(beats: Sequence[Beat]) -> bytes:
     messages: dict[str, int] = {"": 0}
     of_each = [messages.setdefault(beat.message, len(messages)) for beat in beats]
     phases = [
-        [0 if length is None else round(length / 1000) + 1 for length in column]
+        [0 if length is None else max(0, round(length / 1000)) + 1 for length in column]
         for column in zip(*(beat[5:10] for beat in beats), strict=True)
     ]
     if len(messages) == 1 and not any(map(any, phases)):

@@ -1,7 +1,9 @@
-"""Heartbeats: one row for each recorded result."""
+"""Heartbeats: one row for each recorded result, until its hour is sealed."""
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -9,15 +11,14 @@ import attrs
 from kubekuma.model.meta import Key
 from kubekuma.model.result import Outcome, Reason, Timings
 from kubekuma.model.state import Heartbeat
+from kubekuma.record.blocks import Beat
 from kubekuma.record.database import Connection
+from kubekuma.record.sealed import sealed_beats
 from kubekuma.record.times import epoch_ms, from_epoch_ms, from_microseconds, microseconds
 
 Row: TypeAlias = tuple[Any, ...]
 
-_COLUMNS: Final = (
-    "at, outcome, reason, message, latency, dns, connect, tls, first_byte, transfer,"
-    " status_code, attempt"
-)
+_COLUMNS: Final = ", ".join(Beat._fields)
 _INSERT: Final = (
     f"INSERT INTO heartbeats (series, {_COLUMNS})"  # noqa: S608 - constants
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -33,6 +34,14 @@ _LAST: Final = (
     f"SELECT series, {_COLUMNS} FROM heartbeats WHERE (series, at) IN"  # noqa: S608 - the same
     " (SELECT id, (SELECT MAX(at) FROM heartbeats WHERE series = id) FROM series)"
 )
+_SPOKE: Final = """
+    SELECT id,
+        (SELECT at FROM heartbeats WHERE series = id AND outcome <> 'unknown'
+            ORDER BY at DESC LIMIT 1),
+        (SELECT spoke FROM heartbeat_blocks WHERE series = id AND spoke IS NOT NULL
+            ORDER BY hour DESC LIMIT 1)
+    FROM series
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,40 +81,54 @@ def heartbeats(
     db: Connection, key: Key, window: Window, limit: int, outcome: str | None = None
 ) -> list[Heartbeat]:
     """The last ``limit`` heartbeats within ``window``, the newest first; of one outcome, or all."""
-    bounds = (epoch_ms(window.since), epoch_ms(window.until))
-    found = db.execute(_PAGE, (key.namespace, key.name, *bounds, outcome, outcome, limit))
-    return [_heartbeat(row) for row in found]
+    found = islice(beats(db, key, window, limit, outcome), limit)
+    return [_heartbeat(beat) for beat in found]
+
+
+def beats(
+    db: Connection, key: Key, window: Window, limit: int, outcome: str | None = None
+) -> Iterator[Beat]:
+    """As ``heartbeats``, in the form that is stored: ``limit`` of them, or a few more."""
+    since, until = epoch_ms(window.since), epoch_ms(window.until)
+    found = db.execute(_PAGE, (key.namespace, key.name, since, until, outcome, outcome, limit))
+    rows = [Beat._make(row) for row in found]
+    if len(rows) == limit:
+        # Of what is sealed, only what came late could still be among them.
+        since = rows[-1].at
+    last = None
+    # What was written again after its hour was sealed is what it was the first time.
+    sealed = sealed_beats(db, key, since, until, outcome)
+    for beat in heapq.merge(sealed, rows, key=lambda beat: -beat.at):
+        if beat.at != last:
+            yield beat
+        last = beat.at
 
 
 def last_heartbeats(db: Connection) -> dict[int, Heartbeat]:
-    """The last heartbeat of each series."""
-    return {series: _heartbeat(row) for series, *row in db.execute(_LAST)}
+    """The last heartbeat of each series: its hour is never sealed."""
+    return {series: _heartbeat(Beat._make(row)) for series, *row in db.execute(_LAST)}
 
 
 def last_spoke(db: Connection) -> dict[int, datetime]:
     """When the last heartbeat of each series was that said something of its target."""
-    found = db.execute(
-        "SELECT id, (SELECT at FROM heartbeats WHERE series = id AND outcome <> 'unknown'"
-        " ORDER BY at DESC LIMIT 1) FROM series"
-    )
-    return {series: from_epoch_ms(at) for series, at in found if at is not None}
+    found = {series: [at for at in ends if at is not None] for series, *ends in db.execute(_SPOKE)}
+    return {series: from_epoch_ms(max(ends)) for series, ends in found.items() if ends}
 
 
-def _heartbeat(row: Sequence[Any]) -> Heartbeat:
-    at, outcome, reason, message, latency, dns, connect, tls, first, transfer, code, attempt = row
+def _heartbeat(beat: Beat) -> Heartbeat:
     return Heartbeat(
-        at=from_epoch_ms(at),
-        outcome=Outcome(outcome),
-        reason=Reason(reason),
-        message=message,
-        latency_seconds=from_microseconds(latency) or 0.0,
+        at=from_epoch_ms(beat.at),
+        outcome=Outcome(beat.outcome),
+        reason=Reason(beat.reason),
+        message=beat.message,
+        latency_seconds=from_microseconds(beat.latency) or 0.0,
         timings=Timings(
-            dns=from_microseconds(dns),
-            connect=from_microseconds(connect),
-            tls=from_microseconds(tls),
-            first_byte=from_microseconds(first),
-            transfer=from_microseconds(transfer),
+            dns=from_microseconds(beat.dns),
+            connect=from_microseconds(beat.connect),
+            tls=from_microseconds(beat.tls),
+            first_byte=from_microseconds(beat.first_byte),
+            transfer=from_microseconds(beat.transfer),
         ),
-        status_code=code,
-        attempt=attempt,
+        status_code=beat.status_code,
+        attempt=beat.attempt,
     )

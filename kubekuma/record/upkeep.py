@@ -1,0 +1,74 @@
+"""Keeps the history small while it grows: what is old is sealed, in small steps beside the rest."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import attrs
+import structlog
+import trio
+
+from kubekuma.record.database import StoreError
+from kubekuma.record.sealed import Hour, hours_to_seal, seal_hours
+from kubekuma.record.store import Store
+from kubekuma.record.times import epoch_ms
+
+_log = structlog.get_logger(__name__)
+
+EVERY_SECONDS: Final = 60.0
+# What waits while the database is away comes late, but hardly later than this.
+SEAL_AFTER: Final = timedelta(hours=2)
+# A step takes the writer's thread for some 15 ms, and leaves it to others for three times as long.
+PORTION: Final = 25
+PAUSE_SECONDS: Final = 0.05
+
+
+@attrs.define(kw_only=True)
+class UpkeepHealth:
+    """How it goes, for metrics. Written by upkeep alone."""
+
+    sealed: int = 0  # hours of a series
+    errors: int = 0
+    error: str = ""  # of the last turn; empty: it went well
+
+
+async def run_upkeep(
+    store: Store,
+    health: UpkeepHealth,
+    *,
+    now: Callable[[], datetime],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Look once a minute for what is to be done, and do it, until cancelled.
+
+    Ownership: the store's writer, in turns with the recorder.
+    Shutdown: a step that has begun is ended; what is not done yet is found at the next start.
+    Failure: errors of the database are logged once and tried again a minute later.
+    """
+    task_status.started()
+    while True:
+        try:
+            await keep_up(store, health, now())
+        except StoreError as error:
+            if str(error) != health.error:
+                _log.warning("history cannot be made smaller, and waits", error=str(error))
+            health.error = str(error)
+            health.errors += 1
+        else:
+            health.error = ""
+        await trio.sleep(EVERY_SECONDS)
+
+
+async def keep_up(store: Store, health: UpkeepHealth, now: datetime) -> None:
+    """Do all that there is to do at ``now``. Raises StoreError."""
+    before = epoch_ms(now - SEAL_AFTER)
+    while hours := await store.read(hours_to_seal, before):
+        await _seal(store, health, hours)
+
+
+async def _seal(store: Store, health: UpkeepHealth, hours: Sequence[Hour]) -> None:
+    for start in range(0, len(hours), PORTION):
+        portion = hours[start : start + PORTION]
+        await store.write(seal_hours, portion)
+        health.sealed += len(portion)
+        await trio.sleep(PAUSE_SECONDS)
