@@ -9,6 +9,7 @@ from kubekuma.model.meta import Key
 from kubekuma.model.result import Outcome
 from kubekuma.record.blocks import HOUR_MS, Beat, BlockError, hour_of, seal, unseal
 from kubekuma.record.database import Connection
+from kubekuma.record.rollups import add_figures
 
 _log = structlog.get_logger(__name__)
 
@@ -87,14 +88,22 @@ def seal_hours(db: Connection, hours: Sequence[Hour]) -> None:
         fresh = [row for row in rows if row.at not in known]
         if fresh:
             _put(db, series, hour, sorted([*sealed, *fresh]))
+            add_figures(db, series, fresh)
         db.execute("DELETE FROM heartbeats WHERE series = ? AND at >= ? AND at < ?", bounds)
 
 
 def sealed_beats(
-    db: Connection, key: Key, since: int, until: int, outcome: str | None = None
+    db: Connection,
+    key: Key,
+    since: int,
+    until: int,
+    outcome: str | None = None,
+    *,
+    details: bool = True,
 ) -> Iterator[Beat]:
     """The sealed heartbeats of ``since <= at < until``, the newest first; of one outcome, or all.
 
+    ``details``: with phases and messages, as far as they are kept.
     Hours that are damaged are left out, and logged.
     """
     wanted = {
@@ -106,8 +115,8 @@ def sealed_beats(
     }
     while True:
         page = db.execute(_PAGE, wanted).fetchall()
-        for hour, beats, details in page:
-            for beat in reversed(_unsealed(hour, beats, details, key=str(key))):
+        for hour, beats, more in page:
+            for beat in reversed(_unsealed(hour, beats, more if details else None, key=str(key))):
                 if since <= beat.at < until and outcome in {None, beat.outcome}:
                     yield beat
         if len(page) < _PORTION:

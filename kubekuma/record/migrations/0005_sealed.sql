@@ -18,3 +18,14 @@ CREATE TABLE heartbeat_details (
     details BLOB NOT NULL,
     PRIMARY KEY (series, hour)
 ) WITHOUT ROWID;
+
+-- Figures of the heartbeats of an hour or a day, or of each bucket of an hour (record/tally.py).
+CREATE TABLE rollups (
+    series INTEGER NOT NULL,
+    -- How long each of them is.
+    seconds INTEGER NOT NULL,
+    -- When the first of them begins.
+    start BIGINT NOT NULL,
+    figures BLOB NOT NULL,
+    PRIMARY KEY (series, seconds, start)
+) WITHOUT ROWID;
