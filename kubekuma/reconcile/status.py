@@ -63,7 +63,12 @@ def summary_body(
         target=monitor.spec.target_text,
         incident=_incident(standing),
         last_result=_last_result(state),
-        uptime=UptimeSummary(**{f"last{name}": percent for name, percent in uptime.items()}),
+        uptime=UptimeSummary(
+            last1h=uptime.get("1h"),
+            last24h=uptime.get("24h"),
+            last7d=uptime.get("7d"),
+            last30d=uptime.get("30d"),
+        ),
         cert=_certificate(standing, now),
         notifies=notifies,
     )

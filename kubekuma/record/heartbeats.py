@@ -6,15 +6,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-import attrs
-
 from kubekuma.model.meta import Key
 from kubekuma.model.result import Outcome, Reason, Timings
 from kubekuma.model.state import Heartbeat
 from kubekuma.record.blocks import Beat
 from kubekuma.record.database import Connection
 from kubekuma.record.sealed import sealed_beats
-from kubekuma.record.times import epoch_ms, from_epoch_ms, from_microseconds, microseconds
+from kubekuma.record.times import Window, epoch_ms, from_epoch_ms, from_microseconds, microseconds
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -42,14 +40,6 @@ _SPOKE: Final = """
             ORDER BY hour DESC LIMIT 1)
     FROM series
 """
-
-
-@attrs.frozen(kw_only=True)
-class Window:
-    """The half-open span ``since <= t < until``."""
-
-    since: datetime
-    until: datetime
 
 
 def heartbeat_row(series: int, heartbeat: Heartbeat) -> Row:

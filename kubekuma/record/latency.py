@@ -9,11 +9,10 @@ import attrs
 from kubekuma.model.meta import Key
 from kubekuma.record.blocks import hour_of
 from kubekuma.record.database import Connection
-from kubekuma.record.heartbeats import Window
 from kubekuma.record.rollups import DAY_SECONDS, HOUR_SECONDS, figures
 from kubekuma.record.sealed import sealed_beats
 from kubekuma.record.tally import Tally
-from kubekuma.record.times import epoch_ms, from_epoch_ms, from_microseconds
+from kubekuma.record.times import Window, epoch_ms, from_epoch_ms, from_microseconds
 
 # What people find on an axis. From a day on, days begin at midnight UTC.
 STEPS: Final = (

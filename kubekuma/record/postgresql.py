@@ -49,7 +49,7 @@ _EVICT: Final = """
     )
 """
 
-_PARAMETER: Final = re.compile(r"\?|:([a-z_]+)|%")
+_PARAMETER: Final = re.compile(r"\?|:([a-z_]\w*)|%")
 
 
 class PostgresDatabase:

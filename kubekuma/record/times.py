@@ -1,10 +1,20 @@
-"""How the database stores times: whole numbers, so that they sort alike everywhere."""
+"""Windows of time, and how the database stores times: whole numbers, which sort alike."""
 
 from datetime import UTC, datetime, timedelta
 from typing import overload
 
+import attrs
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+@attrs.frozen(kw_only=True)
+class Window:
+    """The half-open span ``since <= t < until``."""
+
+    since: datetime
+    until: datetime
 
 
 def epoch_ms(instant: datetime) -> int:

@@ -9,7 +9,7 @@ import attrs
 from kubekuma.model.meta import Key
 from kubekuma.model.state import Charge
 from kubekuma.record.database import Connection
-from kubekuma.record.times import epoch_ms
+from kubekuma.record.times import Window, epoch_ms
 
 # The windows that status, metrics and API speak of.
 WINDOWS: Final[Mapping[str, timedelta]] = {
@@ -17,28 +17,32 @@ WINDOWS: Final[Mapping[str, timedelta]] = {
     "24h": timedelta(days=1),
     "7d": timedelta(days=7),
     "30d": timedelta(days=30),
+    "90d": timedelta(days=90),
 }
 
-# Each span lasts until the next of its series; of one that reaches beyond the window, the part
-# within counts.
+# Each span lasts until the next of its series; of one that reaches beyond a window, the part within
+# counts. All windows end at the same time, and are summed up in one go.
 _CHARGED: Final = """
-    SELECT namespace, name, charge, CAST(SUM(
-        CASE WHEN ends < :until THEN ends ELSE :until END
-        - CASE WHEN start > :since THEN start ELSE :since END
-    ) AS BIGINT)
+    SELECT namespace, name, charge, {sums}
     FROM (
-        SELECT series, start, charge,
-            LEAD(start, 1, :until) OVER (PARTITION BY series ORDER BY start) AS ends
-        FROM spans WHERE {chosen}
+        SELECT series, charge, start, CASE WHEN ends < :until THEN ends ELSE :until END AS ends
+        FROM (
+            SELECT series, start, charge,
+                LEAD(start, 1, :until) OVER (PARTITION BY series ORDER BY start) AS ends
+            FROM spans WHERE {chosen}
+        ) AS laid
+        WHERE ends > :since0 AND start < :until
     ) AS charged
     JOIN series ON id = series
-    WHERE ends > :since AND start < :until
     GROUP BY namespace, name, charge
 """
-_ONE: Final = _CHARGED.format(
-    chosen="series = (SELECT id FROM series WHERE namespace = :namespace AND name = :name)"
-)
-_ALL: Final = _CHARGED.format(chosen="1 = 1")
+_SUM: Final = """
+    CAST(SUM(CASE WHEN ends > :since{0}
+        THEN ends - CASE WHEN start > :since{0} THEN start ELSE :since{0} END
+        ELSE 0 END) AS BIGINT)
+"""
+_ONE: Final = "series = (SELECT id FROM series WHERE namespace = :namespace AND name = :name)"
+_ALL: Final = "1 = 1"
 
 
 @attrs.frozen(kw_only=True)
@@ -67,29 +71,55 @@ class Uptime:
 def uptimes_of(db: Connection, key: Key, now: datetime) -> dict[str, Uptime]:
     """The uptime of one monitor in each of ``WINDOWS`` up to ``now``."""
     who = {"namespace": key.namespace, "name": key.name}
-    return {
-        name: _uptimes(db, _ONE, now - length, now, who).get(key, Uptime())
-        for name, length in WINDOWS.items()
-    }
+    found = _uptimes(db, _ONE, [now - length for length in WINDOWS.values()], now, who)
+    return dict(zip(WINDOWS, found.get(key, [Uptime()] * len(WINDOWS)), strict=True))
 
 
 def uptimes(db: Connection, names: Sequence[str], now: datetime) -> dict[str, dict[Key, Uptime]]:
-    """The uptime of every monitor in those of ``WINDOWS`` that are named, up to ``now``."""
-    return {name: _uptimes(db, _ALL, now - WINDOWS[name], now, {}) for name in names}
+    """The uptime of every monitor in those of ``WINDOWS`` that are named, up to ``now``.
+
+    A monitor that was not watched in a window may be absent there.
+    """
+    found = _uptimes(db, _ALL, [now - WINDOWS[name] for name in names], now, {})
+    return {
+        name: {key: of_each[number] for key, of_each in found.items()}
+        for number, name in enumerate(names)
+    }
+
+
+def uptime_within(db: Connection, key: Key, window: Window) -> Uptime:
+    """The uptime of one monitor within ``window``, whichever."""
+    who = {"namespace": key.namespace, "name": key.name}
+    found = _uptimes(db, _ONE, [window.since], window.until, who)
+    return found.get(key, [Uptime()])[0]
 
 
 def _uptimes(
-    db: Connection, sql: str, since: datetime, until: datetime, who: Mapping[str, str]
-) -> dict[Key, Uptime]:
-    found: dict[Key, dict[str, int]] = {}
-    window = {"since": epoch_ms(since), "until": epoch_ms(until), **who}
-    for namespace, name, charge, milliseconds in db.execute(sql, window):
-        found.setdefault(Key(namespace, name), {})[charge] = milliseconds
-    return {key: _uptime(charged) for key, charged in found.items()}
+    db: Connection,
+    chosen: str,
+    since: Sequence[datetime],
+    until: datetime,
+    who: Mapping[str, str],
+) -> dict[Key, list[Uptime]]:
+    """The uptime of each monitor from each of ``since`` on, in their order."""
+    # The longest window is the first in the statement.
+    order = sorted(range(len(since)), key=lambda number: since[number])
+    sums = ",".join(_SUM.format(place) for place in range(len(since)))
+    bounds = {f"since{place}": epoch_ms(since[number]) for place, number in enumerate(order)}
+    sql = _CHARGED.format(sums=sums, chosen=chosen)
+    charged: dict[Key, dict[str, Sequence[int]]] = {}
+    for namespace, name, charge, *lengths in db.execute(
+        sql, {"until": epoch_ms(until), **bounds, **who}
+    ):
+        charged.setdefault(Key(namespace, name), {})[charge] = lengths
+    places = [order.index(number) for number in range(len(since))]
+    return {
+        key: [_uptime(by_charge, place) for place in places] for key, by_charge in charged.items()
+    }
 
 
-def _uptime(charged: Mapping[str, int]) -> Uptime:
-    return Uptime(
-        good_ms=charged.get(Charge.UP, 0) + charged.get(Charge.DEGRADED, 0),
-        down_ms=charged.get(Charge.DOWN, 0),
-    )
+def _uptime(charged: Mapping[str, Sequence[int]], place: int) -> Uptime:
+    def length(charge: Charge) -> int:
+        return charged[charge][place] if charge in charged else 0
+
+    return Uptime(good_ms=length(Charge.UP) + length(Charge.DEGRADED), down_ms=length(Charge.DOWN))

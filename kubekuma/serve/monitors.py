@@ -12,9 +12,10 @@ from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.result import Outcome, Timings
 from kubekuma.model.state import SHOWN, Cause, Heartbeat, Standing
 from kubekuma.record.database import StoreError
-from kubekuma.record.heartbeats import Window, heartbeats
+from kubekuma.record.heartbeats import heartbeats
 from kubekuma.record.incidents import Incident, incidents
 from kubekuma.record.store import Reading
+from kubekuma.record.times import Window
 from kubekuma.record.uptime import WINDOWS, Uptime, uptimes_of
 from kubekuma.serve.board import Board, Row
 from kubekuma.serve.problem import Problem

@@ -16,11 +16,12 @@ from kubekuma.model.meta import Key
 from kubekuma.model.result import Outcome, Reason
 from kubekuma.model.state import Heartbeat
 from kubekuma.record.database import Connection
-from kubekuma.record.heartbeats import Window, heartbeat_row, heartbeats, insert_heartbeats
+from kubekuma.record.heartbeats import heartbeat_row, heartbeats, insert_heartbeats
 from kubekuma.record.leadership import begin_reign, reigns
 from kubekuma.record.sealed import hours_to_seal
 from kubekuma.record.states import series_of
 from kubekuma.record.store import Store
+from kubekuma.record.times import Window
 from kubekuma.record.upkeep import UpkeepHealth, keep_up, run_upkeep
 
 HOURS = 30

@@ -13,11 +13,11 @@ from support.history import memory
 from kubekuma.model.result import Outcome, Reason
 from kubekuma.model.state import Heartbeat
 from kubekuma.record.database import Connection
-from kubekuma.record.heartbeats import Window, heartbeat_row, insert_heartbeats
+from kubekuma.record.heartbeats import heartbeat_row, insert_heartbeats
 from kubekuma.record.latency import STEPS, latency_series, step_of
 from kubekuma.record.sealed import hours_to_seal, seal_hours
 from kubekuma.record.states import series_of
-from kubekuma.record.times import epoch_ms
+from kubekuma.record.times import Window, epoch_ms
 
 LATER = epoch_ms(START + timedelta(days=99))
 

@@ -12,16 +12,11 @@ from kubekuma.model.result import Certificate, Outcome, Reason, Timings
 from kubekuma.model.state import Cause, Charge, Closed, Heartbeat, Opened, Standing, Verdict
 from kubekuma.record.crd_cache import cached_documents, keep_document
 from kubekuma.record.database import Connection
-from kubekuma.record.heartbeats import (
-    Window,
-    heartbeat_row,
-    heartbeats,
-    insert_heartbeats,
-)
+from kubekuma.record.heartbeats import heartbeat_row, heartbeats, insert_heartbeats
 from kubekuma.record.incidents import close_incident, incidents, open_incident
 from kubekuma.record.judge import identity_of
 from kubekuma.record.states import load_states, save_standing, series_of
-from kubekuma.record.times import epoch_ms, from_epoch_ms, from_microseconds, microseconds
+from kubekuma.record.times import Window, epoch_ms, from_epoch_ms, from_microseconds, microseconds
 from kubekuma.record.uptime import Uptime
 
 instants = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone

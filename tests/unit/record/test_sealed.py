@@ -14,10 +14,10 @@ from kubekuma.model.result import Outcome, Reason, Timings
 from kubekuma.model.state import Heartbeat
 from kubekuma.record.blocks import HOUR_MS
 from kubekuma.record.database import Connection
-from kubekuma.record.heartbeats import Window, heartbeat_row, heartbeats, insert_heartbeats
+from kubekuma.record.heartbeats import heartbeat_row, heartbeats, insert_heartbeats
 from kubekuma.record.sealed import Hour, hours_to_seal, seal_hours
 from kubekuma.record.states import load_states, series_of
-from kubekuma.record.times import epoch_ms
+from kubekuma.record.times import Window, epoch_ms
 
 MAIL = Key("shop", "mail")
 ALL = Window(since=START - timedelta(days=1), until=START + timedelta(days=99))
