@@ -177,7 +177,15 @@ class Program:
                 parts.writer.add(each)
             parts.unwritten.clear()
             async with trio.open_nursery() as beside:
-                await beside.start(partial(run_upkeep, store, parts.upkeep_health, now=now))
+                await beside.start(
+                    partial(
+                        run_upkeep,
+                        store,
+                        parts.upkeep_health,
+                        retention=lambda: parts.settings.retention,
+                        now=now,
+                    )
+                )
                 await self.pipeline.run(store, parts.writer, stop, self.working.set)
                 beside.cancel_scope.cancel()
             # Whoever reads must have ended before the database does.

@@ -117,6 +117,9 @@ class Database(Protocol):
     def keep_room(self) -> bool:
         """Keep some of the disk free for later; say whether there is enough of it."""
 
+    def give_back(self, db: Connection) -> bool:
+        """Return some of the room that is free to the file system; whether there was any."""
+
     def open_reader(self) -> Session:
         """Open it to read, by whomever it is written. Raises StoreError."""
 

@@ -7,9 +7,8 @@ from typing import Final
 import attrs
 
 from kubekuma.model.meta import Key
-from kubekuma.record.blocks import hour_of
 from kubekuma.record.database import Connection
-from kubekuma.record.rollups import DAY_SECONDS, HOUR_SECONDS, figures
+from kubekuma.record.rollups import DAY_SECONDS, HOUR_SECONDS, buckets, figures
 from kubekuma.record.sealed import sealed_beats
 from kubekuma.record.tally import Tally
 from kubekuma.record.times import Window, epoch_ms, from_epoch_ms, from_microseconds
@@ -86,15 +85,11 @@ def _tallies(
     if step < HOUR_SECONDS:
         for beat in sealed_beats(db, key, since, until, details=False):
             yield beat.at, _one(beat.outcome, beat.latency)
-        lengths = (1, HOUR_SECONDS - 1)
-        since_stored = hour_of(since)
+        stored = buckets(db, key, since, until)
     else:
-        length = DAY_SECONDS if step >= DAY_SECONDS else HOUR_SECONDS
-        lengths = (length, length)
-        since_stored = since
-    for found in figures(db, key, since_stored, until, lengths):
-        if since <= found.start < until:
-            yield found.start, found.tally
+        seconds = DAY_SECONDS if step >= DAY_SECONDS else HOUR_SECONDS
+        stored = figures(db, key, since, until, seconds)
+    yield from stored
     for at, outcome, latency in db.execute(_ROWS, (key.namespace, key.name, since, until)):
         yield at, _one(outcome, latency)
 

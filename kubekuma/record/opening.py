@@ -74,6 +74,8 @@ def _connect(path: Path, *prepare: Callable[[sqlite3.Connection], object]) -> sq
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
+        # Of a new file only, and before anything is in it: so that it can be made shorter later.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         for step in prepare:

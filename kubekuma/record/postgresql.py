@@ -120,6 +120,10 @@ class PostgresDatabase:
         """The server says it when its disk is full."""
         return True
 
+    def give_back(self, db: Connection) -> bool:  # noqa: ARG002 - part of Database
+        """Do nothing: the server's own vacuum sees to it."""
+        return False
+
     def open_reader(self) -> Session:
         """Connect. Raises StoreError."""
         connection = self._connect()

@@ -83,13 +83,19 @@ def seal_hours(db: Connection, hours: Sequence[Hour]) -> None:
     for series, hour in hours:
         bounds = (series, hour, hour + HOUR_MS)
         rows = [Beat._make(row) for row in db.execute(_ROWS, bounds)]
-        sealed = _sealed(db, series, hour)
+        sealed = sealed_hour(db, series, hour)
         known = {beat.at for beat in sealed}
         fresh = [row for row in rows if row.at not in known]
         if fresh:
             _put(db, series, hour, sorted([*sealed, *fresh]))
             add_figures(db, series, fresh)
         db.execute("DELETE FROM heartbeats WHERE series = ? AND at >= ? AND at < ?", bounds)
+
+
+def sealed_hour(db: Connection, series: int, hour: int) -> list[Beat]:
+    """The sealed heartbeats of one hour, by time; none if it is not sealed, or damaged."""
+    found = db.execute(_BLOCK, (series, hour)).fetchone()
+    return _unsealed(hour, *found, series=series) if found else []
 
 
 def sealed_beats(
@@ -122,11 +128,6 @@ def sealed_beats(
         if len(page) < _PORTION:
             return
         wanted["before"] = page[-1][0]
-
-
-def _sealed(db: Connection, series: int, hour: int) -> list[Beat]:
-    found = db.execute(_BLOCK, (series, hour)).fetchone()
-    return _unsealed(hour, *found, series=series) if found else []
 
 
 def _unsealed(hour: int, beats: bytes, details: bytes | None, **whose: Any) -> list[Beat]:

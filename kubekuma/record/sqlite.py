@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -18,6 +19,11 @@ from kubekuma.record.database import (
 from kubekuma.record.leadership import place_of
 from kubekuma.record.lock import DatabaseLock
 from kubekuma.record.opening import open_reader, open_writer
+
+# Of 4 KiB: so many stay in the file for what comes next, and so many are given back at once.
+RESERVE_PAGES: Final = 512
+STEP_PAGES: Final = 256
+_INCREMENTAL: Final = 2
 
 
 @attrs.frozen
@@ -64,6 +70,19 @@ class SqliteDatabase:
     @property
     def _ballast(self) -> Ballast:
         return Ballast(self.path.with_name(f"{self.path.name}.ballast"), self.ballast_bytes)
+
+    def give_back(self, db: Connection) -> bool:
+        """Shorten the file a little, unless what is free in it will soon be used again.
+
+        A file of an earlier version has no order for that, and stays as long as it is.
+        """
+        (free,) = db.execute("PRAGMA freelist_count").fetchone()
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        (mode,) = db.execute("PRAGMA auto_vacuum").fetchone()
+        if mode != _INCREMENTAL or free <= max(RESERVE_PAGES, pages // 20):
+            return False
+        db.execute(f"PRAGMA incremental_vacuum({STEP_PAGES})").fetchall()
+        return True
 
     def open_reader(self) -> Session:
         """Open the file to read; one that is not there stays so. Raises StoreError."""

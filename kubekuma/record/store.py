@@ -143,6 +143,13 @@ class Store:
 
         return await trio.to_thread.run_sync(run, limiter=self._writing)
 
+    async def give_back(self) -> bool:
+        """Return some of the room that is free to the file system; whether there was any.
+
+        Raises as ``write``.
+        """
+        return await self.write(self._database.give_back)
+
     def _reconnect(self) -> None:
         """Have again what the database has let go of."""
         if not self._writer.usable:

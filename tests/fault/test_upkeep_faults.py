@@ -14,6 +14,7 @@ from support.programs import python
 
 from kubekuma.model.meta import Key
 from kubekuma.model.result import Outcome, Reason
+from kubekuma.model.settings import Downsample, Retention
 from kubekuma.model.state import Heartbeat
 from kubekuma.record.database import Connection
 from kubekuma.record.heartbeats import heartbeat_row, heartbeats, insert_heartbeats
@@ -27,6 +28,7 @@ from kubekuma.record.upkeep import UpkeepHealth, keep_up, run_upkeep
 HOURS = 30
 EVER = Window(since=at(-1), until=at(10**9))
 LATER = at(10**8)
+KEPT = Retention(heartbeats_days=3650, downsample=Downsample(enabled=False))
 
 
 def beat(number: int) -> Heartbeat:
@@ -66,7 +68,7 @@ async def test_cancelled_at_any_step_everything_is_there_once(tmp_path: Path) ->
             with trio.CancelScope(shield=True):
                 await store.write(fill, 1)
             try:
-                await keep_up(store, UpkeepHealth(), LATER)
+                await keep_up(store, UpkeepHealth(), KEPT, LATER)
             finally:
                 with trio.CancelScope(shield=True):
                     assert await store.read(everything) == [BEATS[::-1]]
@@ -80,11 +82,13 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 import trio
 from build import at
+from kubekuma.model.settings import Downsample, Retention
 from kubekuma.record import upkeep
 from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.record.store import Store
 
 upkeep.PORTION, upkeep.PAUSE_SECONDS = 1, 0.0
+KEPT = Retention(heartbeats_days=3650, downsample=Downsample(enabled=False))
 
 class Said(upkeep.UpkeepHealth):
     def __setattr__(self, name, value):
@@ -94,7 +98,7 @@ class Said(upkeep.UpkeepHealth):
 async def main():
     store = Store(SqliteDatabase(Path(sys.argv[1])))
     print("open", flush=True)
-    await upkeep.keep_up(store, Said(), at(10**8))
+    await upkeep.keep_up(store, Said(), KEPT, at(10**8))
 
 trio.run(main)
 """
@@ -116,7 +120,7 @@ async def test_killed_at_any_time_everything_is_there_once(tmp_path: Path, after
     async with open_store(path) as store:
         assert await store.read(everything) == [BEATS[::-1]] * 3
         assert len(rows(path, "SELECT * FROM heartbeat_blocks")) >= after - 1
-        await keep_up(store, UpkeepHealth(), LATER)
+        await keep_up(store, UpkeepHealth(), KEPT, LATER)
         assert await store.read(everything) == [BEATS[::-1]] * 3
         assert await store.read(hours_to_seal, 10**15) == []
     # No hour is both.
@@ -131,7 +135,9 @@ async def test_while_the_database_is_locked_it_waits_and_says_so_once(tmp_path: 
         await store.write(lambda db: db.execute("PRAGMA busy_timeout = 5"))
         with capture_logs() as logs:
             with locked(path):
-                await nursery.start(partial(run_upkeep, store, health, now=lambda: LATER))
+                await nursery.start(
+                    partial(run_upkeep, store, health, retention=lambda: KEPT, now=lambda: LATER)
+                )
                 await eventually(lambda: health.errors >= 3)
                 assert "locked" in health.error
             await eventually(lambda: health.sealed == 3 * (HOURS - 1))
@@ -154,7 +160,7 @@ async def test_who_does_not_lead_any_more_seals_nothing(tmp_path: Path) -> None:
         await store.write(begin_reign, "other_1", 7, "", "name")
         store.guard(guard)
         with pytest.raises(NoLongerOursError):
-            await keep_up(store, UpkeepHealth(), LATER)
+            await keep_up(store, UpkeepHealth(), KEPT, LATER)
     assert rows(path, "SELECT * FROM heartbeat_blocks") == []
 
 
@@ -168,5 +174,5 @@ async def sealed_at(store: Store, seconds: float, *, hours: int) -> None:
     health = UpkeepHealth()
     await store.write(lambda db: db.execute("DELETE FROM heartbeat_blocks"))
     await store.write(fill, 1)
-    await keep_up(store, health, at(seconds))
+    await keep_up(store, health, KEPT, at(seconds))
     assert health.sealed == hours

@@ -19,13 +19,21 @@ CREATE TABLE heartbeat_details (
     PRIMARY KEY (series, hour)
 ) WITHOUT ROWID;
 
--- Figures of the heartbeats of an hour or a day, or of each bucket of an hour (record/tally.py).
+-- Figures of the heartbeats of an hour or a day (record/tally.py).
 CREATE TABLE rollups (
     series INTEGER NOT NULL,
-    -- How long each of them is.
+    -- How long it is.
     seconds INTEGER NOT NULL,
-    -- When the first of them begins.
+    -- When it begins.
     start BIGINT NOT NULL,
     figures BLOB NOT NULL,
     PRIMARY KEY (series, seconds, start)
+) WITHOUT ROWID;
+
+-- What an hour's heartbeats came to, in stretches of equal length, once they themselves are gone.
+CREATE TABLE heartbeat_buckets (
+    series INTEGER NOT NULL,
+    hour BIGINT NOT NULL,
+    figures BLOB NOT NULL,
+    PRIMARY KEY (series, hour)
 ) WITHOUT ROWID;
