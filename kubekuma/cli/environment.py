@@ -44,14 +44,7 @@ class Environment:
 
 def declare_environment(command: argparse.ArgumentParser) -> None:
     """Declare the flags; those that are absent leave it to the environment."""
-    command.add_argument(
-        "--data", metavar="DIR", help="where history is kept (KUBEKUMA_DATA; ./kubekuma-data)"
-    )
-    command.add_argument(
-        "--database-url",
-        metavar="URL",
-        help="sqlite:///PATH or postgresql://… (DATABASE_URL; in the data directory)",
-    )
+    declare_database(command)
     command.add_argument("--listen", metavar="HOST:PORT", help="LISTEN; 127.0.0.1:3000")
     command.add_argument("--kube-namespace", metavar="NAME", help="KUBE_NAMESPACE; monitoring")
     command.add_argument(
@@ -61,6 +54,26 @@ def declare_environment(command: argparse.ArgumentParser) -> None:
     command.add_argument("--pod-name", metavar="NAME", help="POD_NAME; the host's name")
     for flag, says in _SPANS.items():
         command.add_argument(f"--{flag.replace('_', '-')}", metavar="SECONDS", help=says)
+
+
+def declare_database(command: argparse.ArgumentParser) -> None:
+    """Declare the flags that say which database it is."""
+    command.add_argument(
+        "--data", metavar="DIR", help="where history is kept (KUBEKUMA_DATA; ./kubekuma-data)"
+    )
+    command.add_argument(
+        "--database-url",
+        metavar="URL",
+        help="sqlite:///PATH or postgresql://… (DATABASE_URL; in the data directory)",
+    )
+
+
+def read_database(options: argparse.Namespace, environ: Mapping[str, str]) -> Database:
+    """Which database flags, or else variables, say. Raises Mistake."""
+    read = _Reader(options, environ)
+    data = Path(read("KUBEKUMA_DATA", "data", "kubekuma-data", str))
+    found = read("DATABASE_URL", "database_url", "", _database, secret=True)
+    return found or SqliteDatabase(data / "history.db")
 
 
 def read_environment(options: argparse.Namespace, environ: Mapping[str, str]) -> Environment:
@@ -84,8 +97,7 @@ def read_environment(options: argparse.Namespace, environ: Mapping[str, str]) ->
     watched = read("WATCH_NAMESPACES", "watch_namespaces", "", _namespaces)
     return Environment(
         data=data,
-        database=read("DATABASE_URL", "database_url", "", _database, secret=True)
-        or SqliteDatabase(data / "history.db"),
+        database=read_database(options, environ),
         kubeconfig=read("KUBECONFIG", "kubeconfig", "", _kubeconfig),
         kube_namespace=home,
         # What lies in our own namespace reaches all others: it is always watched.

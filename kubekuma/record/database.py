@@ -117,6 +117,12 @@ class Database(Protocol):
     def keep_room(self) -> bool:
         """Keep some of the disk free for later; say whether there is enough of it."""
 
+    def size(self, db: Connection) -> int:
+        """How many bytes it takes."""
+
+    def damage(self, db: Connection) -> Sequence[str]:
+        """What the database itself finds wrong with how it is stored."""
+
     def give_back(self, db: Connection) -> bool:
         """Return some of the room that is free to the file system; whether there was any."""
 

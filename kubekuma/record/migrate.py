@@ -67,6 +67,12 @@ def as_postgresql(sql: str) -> str:
     return sql.replace(" BLOB", " BYTEA")
 
 
+def require_known(database: Connection) -> int:
+    """The number of the schema that ``database`` has. Raises SchemaTooNewError."""
+    missing, newest = _missing(database)
+    return newest - len(missing)
+
+
 def _missing(database: Connection) -> tuple[Sequence[Migration], int]:
     (taken,) = database.execute(_TAKEN).fetchone()
     steps = list(migrations())

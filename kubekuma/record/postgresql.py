@@ -9,7 +9,7 @@ have been committed, and is written so that doing it twice is once.
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from threading import Event, Timer
@@ -119,6 +119,15 @@ class PostgresDatabase:
     def keep_room(self) -> bool:
         """The server says it when its disk is full."""
         return True
+
+    def size(self, db: Connection) -> int:
+        """What the server says that it takes on its disk."""
+        (found,) = db.execute("SELECT pg_database_size(current_database())").fetchone()
+        return int(found)
+
+    def damage(self, db: Connection) -> Sequence[str]:  # noqa: ARG002 - part of Database
+        """Nothing that could be asked of a server: it looks at its checksums itself."""
+        return ()
 
     def give_back(self, db: Connection) -> bool:  # noqa: ARG002 - part of Database
         """Do nothing: the server's own vacuum sees to it."""

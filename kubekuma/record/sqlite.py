@@ -1,7 +1,7 @@
 """SQLite: one file, beside it the lock of whoever writes to it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -70,6 +70,17 @@ class SqliteDatabase:
     @property
     def _ballast(self) -> Ballast:
         return Ballast(self.path.with_name(f"{self.path.name}.ballast"), self.ballast_bytes)
+
+    def size(self, db: Connection) -> int:
+        """How long the file is."""
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        (length,) = db.execute("PRAGMA page_size").fetchone()
+        return int(pages * length)
+
+    def damage(self, db: Connection) -> Sequence[str]:
+        """What is wrong with pages and indexes."""
+        found = [text for (text,) in db.execute("PRAGMA integrity_check(20)")]
+        return [] if found == ["ok"] else found
 
     def give_back(self, db: Connection) -> bool:
         """Shorten the file a little, unless what is free in it will soon be used again.
