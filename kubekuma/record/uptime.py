@@ -23,26 +23,30 @@ WINDOWS: Final[Mapping[str, timedelta]] = {
 # Each span lasts until the next of its series; of one that reaches beyond a window, the part within
 # counts. All windows end at the same time, and are summed up in one go.
 _CHARGED: Final = """
-    SELECT namespace, name, charge, {sums}
+    SELECT namespace, name, charge, {lengths}
     FROM (
-        SELECT series, charge, start, CASE WHEN ends < :until THEN ends ELSE :until END AS ends
+        SELECT series, charge, {sums}
         FROM (
-            SELECT series, start, charge,
-                LEAD(start, 1, :until) OVER (PARTITION BY series ORDER BY start) AS ends
-            FROM spans WHERE {chosen}
-        ) AS laid
-        WHERE ends > :since0 AND start < :until
+            SELECT series, charge, start, CASE WHEN ends < :until THEN ends ELSE :until END AS ends
+            FROM (
+                SELECT series, start, charge,
+                    LEAD(start, 1, :until) OVER (PARTITION BY series ORDER BY start) AS ends
+                FROM spans WHERE {chosen}
+            ) AS laid
+            WHERE ends > :since0 AND start < :until AND charge IN ('up', 'degraded', 'down')
+        ) AS within
+        GROUP BY series, charge
     ) AS charged
     JOIN series ON id = series
-    GROUP BY namespace, name, charge
 """
 _SUM: Final = """
     CAST(SUM(CASE WHEN ends > :since{0}
         THEN ends - CASE WHEN start > :since{0} THEN start ELSE :since{0} END
-        ELSE 0 END) AS BIGINT)
+        ELSE 0 END) AS BIGINT) AS length{0}
 """
 _ONE: Final = "series = (SELECT id FROM series WHERE namespace = :namespace AND name = :name)"
 _ALL: Final = "1 = 1"
+_DOWN: Final = Charge.DOWN.value
 
 
 @attrs.frozen(kw_only=True)
@@ -106,20 +110,20 @@ def _uptimes(
     order = sorted(range(len(since)), key=lambda number: since[number])
     sums = ",".join(_SUM.format(place) for place in range(len(since)))
     bounds = {f"since{place}": epoch_ms(since[number]) for place, number in enumerate(order)}
-    sql = _CHARGED.format(sums=sums, chosen=chosen)
-    charged: dict[Key, dict[str, Sequence[int]]] = {}
-    for namespace, name, charge, *lengths in db.execute(
+    lengths = ",".join(f"length{place}" for place in range(len(since)))
+    sql = _CHARGED.format(lengths=lengths, sums=sums, chosen=chosen)
+    charged: dict[Key, tuple[list[int], list[int]]] = {}
+    for namespace, name, charge, *found in db.execute(
         sql, {"until": epoch_ms(until), **bounds, **who}
     ):
-        charged.setdefault(Key(namespace, name), {})[charge] = lengths
+        key = Key(namespace, name)
+        if key not in charged:
+            charged[key] = [0] * len(since), [0] * len(since)
+        sums_of = charged[key][charge == _DOWN]
+        for place, length in enumerate(found):
+            sums_of[place] += length
     places = [order.index(number) for number in range(len(since))]
     return {
-        key: [_uptime(by_charge, place) for place in places] for key, by_charge in charged.items()
+        key: [Uptime(good_ms=good[place], down_ms=down[place]) for place in places]
+        for key, (good, down) in charged.items()
     }
-
-
-def _uptime(charged: Mapping[str, Sequence[int]], place: int) -> Uptime:
-    def length(charge: Charge) -> int:
-        return charged[charge][place] if charge in charged else 0
-
-    return Uptime(good_ms=length(Charge.UP) + length(Charge.DEGRADED), down_ms=length(Charge.DOWN))
