@@ -92,6 +92,11 @@ def seal_hours(db: Connection, hours: Sequence[Hour]) -> None:
         db.execute("DELETE FROM heartbeats WHERE series = ? AND at >= ? AND at < ?", bounds)
 
 
+def outcome_bits(beats: Sequence[Beat]) -> int:
+    """A bit for each outcome that occurs in ``beats``."""
+    return sum(_BITS.get(outcome, 0) for outcome in {beat.outcome for beat in beats})
+
+
 def sealed_hour(db: Connection, series: int, hour: int) -> list[Beat]:
     """The sealed heartbeats of one hour, by time; none if it is not sealed, or damaged."""
     found = db.execute(_BLOCK, (series, hour)).fetchone()
@@ -140,8 +145,7 @@ def _unsealed(hour: int, beats: bytes, details: bytes | None, **whose: Any) -> l
 
 def _put(db: Connection, series: int, hour: int, beats: Sequence[Beat]) -> None:
     block, details = seal(hour, beats)
-    outcomes = sum(_BITS.get(outcome, 0) for outcome in {beat.outcome for beat in beats})
     spoke = [beat.at for beat in beats if beat.outcome != Outcome.UNKNOWN.value]
-    db.execute(_PUT_BEATS, (series, hour, outcomes, spoke[-1] if spoke else None, block))
+    db.execute(_PUT_BEATS, (series, hour, outcome_bits(beats), spoke[-1] if spoke else None, block))
     if details:
         db.execute(_PUT_DETAILS, (series, hour, details))

@@ -10,6 +10,7 @@ from kubekuma.model.meta import Key
 from kubekuma.record.blocks import HOUR_MS, Beat, Sealed, seal
 from kubekuma.record.database import Connection
 from kubekuma.record.rollups import DAY_SECONDS, HOUR_SECONDS
+from kubekuma.record.sealed import outcome_bits
 from kubekuma.record.tally import packed, tallied
 
 # So many different hours take turns; each is of one target, slow or fast.
@@ -24,6 +25,7 @@ class StoredHour:
     """An hour of heartbeats in each form that is stored."""
 
     beats: list[Beat]
+    outcomes: int
     sealed: Sealed
     figures: bytes
     buckets: bytes
@@ -64,6 +66,7 @@ def stored_hours(interval_seconds: int = 60) -> list[StoredHour]:
         found.append(
             StoredHour(
                 beats=beats,
+                outcomes=outcome_bits(beats),
                 sealed=seal(0, beats),
                 figures=packed([tallied((beat.outcome, beat.latency) for beat in beats)]),
                 buckets=packed([tallied(each) for each in ten]),
@@ -109,7 +112,9 @@ def put_hour(
         rows = ((n, hour, it.buckets) for n, it in chosen)
         db.executemany("INSERT INTO heartbeat_buckets VALUES (?, ?, ?)", rows)
     else:
-        blocks = ((n, hour, 1, hour + it.beats[-1].at, it.sealed.beats) for n, it in chosen)
+        blocks = (
+            (n, hour, it.outcomes, hour + it.beats[-1].at, it.sealed.beats) for n, it in chosen
+        )
         db.executemany("INSERT INTO heartbeat_blocks VALUES (?, ?, ?, ?, ?)", blocks)
     if details:
         rows = ((n, hour, it.sealed.details) for n, it in chosen)
