@@ -11,7 +11,7 @@ from support.history import memory, open_store, rows
 
 from kubekuma.model.result import Outcome, Reason, Timings
 from kubekuma.model.settings import Downsample, Retention
-from kubekuma.model.state import Charge, Closed, Heartbeat, Opened, Span
+from kubekuma.model.state import Cause, Charge, Closed, Heartbeat, Opened, Span
 from kubekuma.record.database import Connection
 from kubekuma.record.heartbeats import heartbeat_row, heartbeats, insert_heartbeats
 from kubekuma.record.incidents import close_incident, incidents, insert_span, open_incident
@@ -143,8 +143,7 @@ def test_outages_go_when_they_ended_long_ago(db: Connection) -> None:
             id=f"i{number}",
             started_at=at(number * DAY),
             confirmed_at=at(number * DAY),
-            reason=Reason.TIMEOUT,
-            message="",
+            cause=Cause(at=at(number * DAY), reason=Reason.TIMEOUT),
         )
         open_incident(db, series, "u1", opened)
         if number:
