@@ -22,12 +22,16 @@ _IN_MANIFESTS: Final = re.compile(r"^# +(kubectl [^#\n]+)", re.MULTILINE)
 _MENTION: Final = 2
 
 
+# They need a pod that runs, and there is none here.
+_PODS: Final = frozenset({"exec", "cp", "scale", "rollout", "logs"})
+
+
 def documented() -> Iterator[tuple[str, ...]]:
     for pattern, paths in ((_IN_PAGES, PAGES), (_IN_MANIFESTS, MANIFESTS)):
         for path in paths:
             for match in pattern.finditer(path.read_text()):
                 words = tuple(shlex.split(match.group(1) or match.group(0)))
-                if len(words) > _MENTION and "…" not in words:
+                if len(words) > _MENTION and "…" not in words and not _PODS.intersection(words):
                     yield words[1:]
 
 
