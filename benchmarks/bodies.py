@@ -1,6 +1,6 @@
 """How long fat answers hold up everybody else: 50 monitors that read 1 MiB of JSON each.
 
-    PYTHONPATH=tests python benchmarks/bodies.py
+    python benchmarks/bodies.py
 
 A ticker wakes each 10 ms and notes how late it is. Once as the product does it, which judges large
 bodies in two threads; once with everything on the event loop.
@@ -9,12 +9,16 @@ bodies in two threads; once with everything on the event loop.
 import gc
 import json
 import statistics
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 from unittest import mock
 
 import trio
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 from fakes.targets import check_context, monitor_of
 from support.nginx import Nginx, running_nginx
 
