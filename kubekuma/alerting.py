@@ -78,14 +78,16 @@ class Alerting:
 
     def noticed(self, recorded: Sequence[Recorded]) -> None:
         """Look at the outages of what is recorded now."""
+        recovered = set()
         for each in recorded:
             judgement = each.judgement
             if judgement.closed is not None:
                 self._queue.add(judgement.closed.id)
-                # Whoever was held back by it.
-                self.look_at_all()
+                recovered.add(each.key)
             if judgement.standing_changed and judgement.state.standing.incident is not None:
                 self._queue.add(judgement.state.standing.incident)
+        if recovered:
+            self._look_at_held_by(recovered)
 
     def look_at(self, key: Key) -> None:
         """The monitor has changed: who is to be told of it may have."""
@@ -97,6 +99,11 @@ class Alerting:
         """Policies, providers, or who holds others back have changed."""
         for key in self.parts.ledger.states:
             self.look_at(key)
+
+    def _look_at_held_by(self, parents: set[Key]) -> None:
+        for key, monitor in self.parts.running.items():
+            if not parents.isdisjoint(_parent_keys(monitor)):
+                self.look_at(key)
 
     async def run(self) -> None:
         """Plan and send, until cancelled. What an earlier run left open goes on."""
@@ -199,8 +206,7 @@ class Alerting:
     def _parents(self, found: Outage, monitor: Monitor) -> Iterator[Parent]:
         if found.ended_at is not None or depends_on_itself(monitor, self.parts.resources.world):
             return
-        for ref in monitor.spec.depends_on:
-            key = Key(ref.namespace or monitor.meta.key.namespace, ref.name)
+        for key in _parent_keys(monitor):
             parent, state = self.parts.running.get(key), self.parts.ledger.states.get(key)
             # One that is paused or gone holds nothing.
             if parent is None or state is None or not parent.spec.enabled:
@@ -309,6 +315,11 @@ class StoredOutbox:
     async def update(self, deliveries: Sequence[Delivery]) -> None:
         """Record how far they have come."""
         await self.store.write_durably(update_deliveries, deliveries)
+
+
+def _parent_keys(monitor: Monitor) -> Iterator[Key]:
+    for ref in monitor.spec.depends_on:
+        yield Key(ref.namespace or monitor.meta.key.namespace, ref.name)
 
 
 def _gathered(db: Connection, id_: str) -> tuple[Outage | None, tuple[Told, ...]]:
