@@ -1,5 +1,6 @@
 """Monitors of our own affairs in the running program: groups, and what people set by hand."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,15 @@ def inside(name: str, kind: str, annotations: dict[str, str] | None = None, **ta
     }
 
 
+def last_reason_is(reason: str) -> Callable[[Any], bool]:
+    return lambda seen: seen["lastHeartbeat"]["reason"] == reason
+
+
 async def test_a_group_and_a_group_of_groups_follow_their_members_at_once(
     nursery: trio.Nursery, tmp_path: Path
 ) -> None:
     site = await started(nursery)
-    async with cluster(tmp_path) as api, program(tmp_path):
+    async with cluster(tmp_path) as api, program(tmp_path) as it:
         await api.apply(inside("top", "group", members=[{"name": "all"}]))
         await api.apply(inside("all", "group", members=[{"name": "web"}]))
         await api.apply(monitor(site))
@@ -44,6 +49,7 @@ async def test_a_group_and_a_group_of_groups_follow_their_members_at_once(
         # Of one that is paused, nothing is asked: nobody is left to be up.
         await api.apply(monitor(site, enabled=False))
         await until(partial(api.monitor, "web"), state_is("paused"))
+        await until(partial(it.get, "/api/v1/monitors/shop/all"), last_reason_is("MembersUnknown"))
 
 
 async def test_a_person_sets_the_state_with_an_annotation(tmp_path: Path) -> None:

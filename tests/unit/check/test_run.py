@@ -337,6 +337,9 @@ async def test_every_type_ends_in_a_result(kind: MonitorType) -> None:
     # HttpTarget is no target of theirs, so each must end as a fault of ours and not crash.
     result = await run_check(monitor_of(kind, HttpTarget(url="http://127.0.0.1/")), check_context())
     assert result.outcome is Outcome.UNKNOWN
+    # Only the program knows the answer of these, which is asked before the target.
+    inside = kind in {MonitorType.GROUP, MonitorType.PUSH}
+    assert result.reason is (Reason.NOT_CHECKED if inside else Reason.INTERNAL_ERROR)
 
 
 async def test_what_was_said_is_told_of_what_fails_and_of_what_passes_if_asked(
