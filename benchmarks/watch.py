@@ -10,6 +10,7 @@ the same for a watch that has to tell of a change of each monitor at once.
 """
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -29,6 +30,7 @@ import kr8s
 import trio
 from kr8s.objects import new_class
 
+from kubekuma.app import COLLECTIONS
 from kubekuma.kube.client import OUR_ROOT, Endpoint, KubeClient
 from kubekuma.kube.credentials import load_credentials
 from kubekuma.kube.errors import Refused
@@ -219,6 +221,7 @@ async def followed(count: int, how: str) -> None:
     cache = Cache(partial(load, MONITOR), changed.add, lambda _, __: None)
     client = KubeClient(await load_credentials(None))
     source = KubeSource(client=client, endpoint=ENDPOINT, namespace="")
+    gc.set_threshold(*COLLECTIONS)
     used = Used()
     async with trio.open_nursery() as nursery:
         reading: Any = source if how == "streamed" else Pages(source)
@@ -236,6 +239,7 @@ async def told(count: int, since: str) -> None:
     cache = Cache(partial(load, MONITOR), changed.add, lambda _, __: None)
     client = KubeClient(await load_credentials(None))
     source = KubeSource(client=client, endpoint=ENDPOINT, namespace="")
+    gc.set_threshold(*COLLECTIONS)
     used = Used()
     async with (
         source.watch({"resourceVersion": since}, silence_seconds=60) as chunks,

@@ -35,6 +35,9 @@ from kubekuma.signs import figures, no_standby, not_ready, takes_nothing
 _log = structlog.get_logger(__name__)
 
 UPTIME_EVERY_SECONDS: Final = 5.0
+# Checks leave little behind that counting references does not free: looking for it after each 700
+# objects, as is usual, costs a tenth of their time, and more of a start's.
+COLLECTIONS: Final = (20_000, 50, 100)
 
 
 def _nobody_is_told(_: float) -> None:
@@ -59,9 +62,7 @@ async def run_program(
     put right before a start, and LeaseLostError when others may lead: the
     process should end then, as whatever comes after it begins anew.
     """
-    # Checks leave little behind that counting references does not free: looking for it after each
-    # 700 objects, as is usual, costs a tenth of their time, and more of a start's.
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(*COLLECTIONS)
     parts = await assemble(config)
     program = Program(parts)
     try:

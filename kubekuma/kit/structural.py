@@ -365,9 +365,18 @@ def _regex(pattern: str) -> Any:
 
 def matches(pattern: str, value: str) -> bool:
     """Whether ``pattern`` occurs in ``value``."""
+    # Thousands of objects say GET and 200-299.
+    return (_searched if len(value) > _LONG else _remembered)(pattern, value)
+
+
+def _searched(pattern: str, value: str) -> bool:
     regex = _regex(pattern)
     # RE2 takes UTF-8, which has no lone surrogates; JSON strings may.
     return regex is not None and regex.search(value.encode("utf-8", "replace")) is not None
+
+
+_LONG: Final = 24
+_remembered: Final = lru_cache(maxsize=4096)(_searched)
 
 
 _DATE_TIME: Final = (

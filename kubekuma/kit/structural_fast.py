@@ -17,6 +17,7 @@ _OF_LISTS: Final = frozenset(
 )
 _OF_TEXTS: Final = frozenset({"enum", "minLength", "maxLength", "pattern"})
 _OF_INTEGERS: Final = frozenset({"minimum", "maximum", "format"})
+_SCALARS: Final = frozenset({str, int, bool, float})
 _LARGEST: Final = 2**31 - 1  # within every format of whole numbers
 
 
@@ -75,8 +76,8 @@ def filled(schema: Schema) -> Callable[[Json], Json]:
                     changed = fill_part(part)
                     if changed is not part:
                         changes[name] = changed
-        if missing := named - value.keys():
-            changes |= {name: defaults[name] for name in missing}
+        if not named <= value.keys():
+            changes |= {name: defaults[name] for name in named - value.keys()}
         return {**value, **changes} if changes else value
 
     return fill
@@ -150,6 +151,8 @@ def _slowly(schema: Schema, value: Json) -> bool:
 def _list_filled(schema: Schema, inner: Callable[[Json], Json], value: Json) -> Json:
     if type(value) is not list:
         return with_defaults(schema, value)
+    if _SCALARS.issuperset(map(type, value)):
+        return value
     changed = [inner(item) for item in value]
     same = all(new is old for new, old in zip(changed, value, strict=True))
     return value if same else changed

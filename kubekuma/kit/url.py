@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
 import attrs
 import idna
@@ -13,9 +13,18 @@ HTTP: Final = ("http", "https")
 WEBSOCKET: Final = ("ws", "wss")
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 MAX_LENGTH: Final = 8192
+MAX_PORT: Final = 65535
 
 # Names as resolvers take them, which is more than host names: service records have underscores.
 _NAME: Final = re.compile(r"(?=.{1,253}\.?$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.|$))+")
+# What RFC 3986 (appendix B) takes a URL apart by, where there is an authority.
+_URL: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://"
+    r"(?P<authority>[^/?#]*)(?P<path>[^?#]*)(\?(?P<query>[^#]*))?"
+)
+_AUTHORITY: Final = re.compile(
+    r"(\[(?P<address>[^\[\]]*)\]|(?P<name>[^\[\]:]*))(:(?P<port>[0-9]{0,9}))?"
+)
 _NOT_IN_A_URL: Final = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 # Characters of a path or query that are sent as they are; what is escaped already stays escaped.
 _SAFE: Final = "%/:?#[]@!$&'()*+,;=-._~|^{}\\`\"<>"
@@ -60,22 +69,24 @@ def parse_url(text: str, schemes: tuple[str, str] = HTTP) -> Url:
         raise ValueError(f"must not be longer than {MAX_LENGTH} characters")
     if _NOT_IN_A_URL.search(text):
         raise ValueError("must not contain white space or control characters")
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"must be a URL ({error})") from error
-    if parts.scheme not in schemes:
+    parts = _URL.match(text)
+    scheme = parts["scheme"].lower() if parts else ""
+    if parts is None or scheme not in schemes:
         raise ValueError(f"must start with {' or '.join(f'{each}://' for each in schemes)}")
-    if "@" in parts.netloc:
+    if "@" in parts["authority"]:
         raise ValueError("must not contain a user name or password")
-    if port == 0:
-        raise ValueError("must not have port 0")
+    place = _AUTHORITY.fullmatch(parts["authority"])
+    if place is None:
+        raise ValueError("must have a host, and after it nothing but a port")
+    address, name, port = place["address"], place["name"], place["port"]
+    number = int(port) if port else DEFAULT_PORTS[scheme]
+    if not 0 < number <= MAX_PORT:
+        raise ValueError(f"must have a port from 1 to {MAX_PORT}")
     return Url(
-        scheme=parts.scheme,
-        host=parse_host(parts.hostname or ""),
-        port=port or DEFAULT_PORTS[parts.scheme],
-        target=_request_target(parts),
+        scheme=scheme,
+        host=_parse_ipv6(address) if address is not None else parse_host(name),
+        port=number,
+        target=_request_target(parts["path"], parts["query"]),
     )
 
 
@@ -120,6 +131,6 @@ def with_parameter(url: Url, name: str, value: str) -> Url:
     return attrs.evolve(url, target=f"{url.target}{mark}{name}={value}")
 
 
-def _request_target(parts: SplitResult) -> str:
-    path = quote(parts.path or "/", safe=_SAFE)
-    return f"{path}?{quote(parts.query, safe=_SAFE)}" if parts.query else path
+def _request_target(path: str, query: str | None) -> str:
+    quoted = quote(path or "/", safe=_SAFE)
+    return f"{quoted}?{quote(query, safe=_SAFE)}" if query else quoted

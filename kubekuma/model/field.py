@@ -47,12 +47,15 @@ class Rule:
     us, because objects may be older than a rule: it looks at a decoded object
     of the class that declares the rule. ``cel`` is None where the schema
     language cannot see the fields: those of any type are invisible to it.
+    ``only_of``: an attribute and the value of it for which alone there is
+    something to hold; with others ``holds`` is not asked.
     """
 
     cel: str | None
     holds: Callable[[Any], bool]
     message: str
     field_path: str = ""  # below the object, such as "timeoutSeconds"
+    only_of: tuple[str, Any] | None = None
 
 
 def exactly_one(*names: str, visible: bool = True) -> Rule:

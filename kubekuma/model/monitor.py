@@ -1,8 +1,9 @@
 """The Monitor: one check, its schedule, target, criteria and alerting."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from urllib.parse import urlsplit
 
 import attrs
@@ -215,9 +216,10 @@ def _has_target(kind: MonitorType) -> Rule:
     field, attribute = kind.target_field, snake_case(kind.target_field)
     return Rule(
         cel=f"self.type != '{kind}' || has(self.target.{field})",
-        holds=lambda it: it.type is not kind or getattr(it.target, attribute) is not None,
+        holds=lambda it: getattr(it.target, attribute) is not None,
         message=f"must have {field}, because type is {kind}",
         field_path="target",
+        only_of=("type", kind),
     )
 
 
@@ -227,16 +229,15 @@ def _has_criteria(kind: MonitorType) -> Rule:
             f"self.type != '{kind}'"
             f" || (has(self.successCriteria) && has(self.successCriteria.{kind}))"
         ),
-        holds=lambda it: (
-            it.type != kind or getattr(it.success_criteria, snake_case(kind)) is not None
-        ),
+        holds=lambda it: getattr(it.success_criteria, snake_case(kind)) is not None,
         message=f"must have {kind}, because type is {kind}",
         field_path="successCriteria",
+        only_of=("type", kind),
     )
 
 
 _TARGETS = tuple(dict.fromkeys(kind.target_field for kind in MonitorType))
-_TARGET_ATTRIBUTES = tuple(map(snake_case, _TARGETS))
+_targets: Callable[[Target], tuple[AnyTarget | None, ...]] = attrgetter(*map(snake_case, _TARGETS))
 
 
 @attrs.frozen(kw_only=True)
@@ -249,9 +250,7 @@ class MonitorSpec:
             cel="[{}].filter(x, x).size() == 1".format(
                 ", ".join(f"has(self.target.{name})" for name in _TARGETS)
             ),
-            holds=lambda it: (
-                sum(getattr(it.target, name) is not None for name in _TARGET_ATTRIBUTES) == 1
-            ),
+            holds=lambda it: _targets(it.target).count(None) == len(_TARGETS) - 1,
             message="must have exactly one target",
             field_path="target",
         ),

@@ -321,8 +321,9 @@ class PriorityMap:
 def _has_config(kind: ProviderType) -> Rule:
     return Rule(
         cel=f"self.type != '{kind}' || has(self.config.{kind})",
-        holds=lambda it: it.type != kind or getattr(it.config, snake_case(kind)) is not None,
+        holds=lambda it: getattr(it.config, snake_case(kind)) is not None,
         message=f"must have {kind}, because type is {kind}",
+        only_of=("type", kind),
         field_path="config",
     )
 

@@ -1,6 +1,7 @@
 """What each class of the model asks for beyond its schema and its declared rules."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from kubekuma.kit.pattern import occurs
@@ -66,7 +67,8 @@ def part_rules(spec: Any) -> Iterator[FieldError]:
     parts = list(parts_of(spec))
     yield from (below("spec", error) for error in declared(parts))
     for path, part in parts:
-        for rule in _rules(type(part)):
+        cls: Any = type(part)
+        for rule in _rules(cls):
             yield from (below(joined("spec", path), error) for error in rule(part))
 
 
@@ -208,6 +210,6 @@ BY_CLASS: Final[Mapping[type, tuple[Rule[Any], ...]]] = {
 }
 
 
-def _rules(cls: type) -> Iterator[Callable[[Any], Any]]:
-    for known in cls.__mro__:
-        yield from BY_CLASS.get(known, ())
+@cache
+def _rules(cls: Any) -> tuple[Rule[Any], ...]:
+    return tuple(rule for known in cls.__mro__ for rule in BY_CLASS.get(known, ()))

@@ -4,12 +4,13 @@ A mapping is checked against its schema before it is decoded, so that decoding
 itself meets no surprises: what is left for it is to give values their types.
 """
 
+import marshal
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
 from sys import intern
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 from cattrs import Converter
@@ -20,6 +21,10 @@ from kubekuma.model.meta import Condition, Truth
 from kubekuma.model.schema import fields_of
 
 T = TypeVar("T")
+
+_MOST_SHARED: Final = 256
+# The last that writes equal values in equal bytes, shared or not; 1 and true it tells apart.
+_MARSHAL: Final = 2
 
 
 def decoded(value: Mapping[str, Any], cls: type[T]) -> T:
@@ -100,10 +105,18 @@ def _structure(converter: Converter, cls: type) -> Callable[[Any, Any], Any]:
     if usual is None:
         return make
 
+    known: dict[bytes, Any] = {}
+
     def shared(value: Any, kind: Any) -> Any:
-        # Thousands of monitors leave most of their parts at the defaults: one instance serves all.
-        made = make(value, kind)
-        return usual if made == usual else made
+        # Thousands of monitors have most of their parts in common: one instance serves all.
+        said = marshal.dumps(value, _MARSHAL)
+        made = known.get(said)
+        if made is None:
+            made = make(value, kind)
+            made = usual if made == usual else made
+            if len(known) < _MOST_SHARED:
+                known[said] = made
+        return made
 
     return shared
 

@@ -14,6 +14,7 @@ from kubekuma.model.kinds import KINDS
 from kubekuma.model.monitor import MonitorSpec, MonitorType
 from kubekuma.model.schema import fields_of, resource, structural
 from kubekuma.standalone.rules import broken_rules, compile_rules, rule_problems
+from kubekuma.validate.declared import rules_for
 from kubekuma.validate.decode import decoded
 
 RULED = sorted(
@@ -50,7 +51,7 @@ def test_cel_and_python_agree(cls: type, data: st.DataObject) -> None:
     )
     value: Any = decoded(whole, cls)
     by_python = {
-        rule.message for rule in rules_of(cls) if rule.cel is not None and not rule.holds(value)
+        rule.message for rule in rules_for(value) if rule.cel is not None and not rule.holds(value)
     }
     node = compile_rules(schema)
     by_cel = set() if node is None else {said(each) for each in broken_rules(node, whole, None)}

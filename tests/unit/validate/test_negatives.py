@@ -18,7 +18,7 @@ from kubekuma.model.monitor import MonitorSpec, MonitorType
 from kubekuma.model.provider import ProviderSpec, ProviderType
 from kubekuma.model.schema import resource
 from kubekuma.validate.classes import BY_CLASS
-from kubekuma.validate.declared import parts_of
+from kubekuma.validate.declared import parts_of, rules_for
 from kubekuma.validate.decode import decoded
 from kubekuma.validate.load import load, load_monitor
 from kubekuma.validate.rule import Rejected
@@ -74,7 +74,7 @@ def test_every_declared_rule_has_a_negative() -> None:
         rule.message
         for spec in specs()
         for _, part in parts_of(spec)
-        for rule in rules_of(type(part))
+        for rule in rules_for(part)
         if not rule.holds(part)
     }
     wanted = {
