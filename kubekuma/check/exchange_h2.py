@@ -62,7 +62,13 @@ class _Talk:
         self._wire = wire
         self._wanted = wanted
         self._trace = trace
-        config = h2.config.H2Configuration(client_side=True, header_encoding=None)
+        # What is sent is in order: ``_headers`` and validation have seen to it.
+        config = h2.config.H2Configuration(
+            client_side=True,
+            header_encoding=None,
+            normalize_outbound_headers=False,
+            validate_outbound_headers=False,
+        )
         self._h2 = h2.connection.H2Connection(config)
         self._frames = _Frames()
         self._head: Answer | None = None
@@ -88,6 +94,9 @@ class _Talk:
             for field in request.fields:
                 self._trace.say("> %s", field.shown)
         self._h2.send_headers(1, _headers(request), end_stream=not request.body)
+        # Servers say first what they are like: the answer to that goes along with the request.
+        if greeting := self._wire.received():
+            await self._digest(greeting)
         await self._flush()
         body = memoryview(request.body)
         # A server may answer before it has read everything.
@@ -114,6 +123,11 @@ class _Talk:
         if not data:
             when = "within its answer" if self._head else "without an answer"
             raise CheckFailed(Reason.CONNECTION_CLOSED, f"the target hung up {when}")
+        await self._digest(data)
+        if not self._done:
+            await self._flush()
+
+    async def _digest(self, data: bytes) -> None:
         frames = self._frames.without_farewell(data)
         for number, event in enumerate(self._h2.receive_data(frames), 1):
             self._take(event)
@@ -121,7 +135,6 @@ class _Talk:
                 await trio.lowlevel.checkpoint()
             if self._done:
                 return
-        await self._flush()
 
     async def _flush(self) -> None:
         if data := self._h2.data_to_send():

@@ -49,6 +49,10 @@ class Framed:
         _, _, body = await _receive(self._reader)
         return body
 
+    def received(self) -> bytes:
+        """Nothing: who speaks TDS receives what it waits for."""
+        return b""
+
     async def flush(self) -> None:
         """Do nothing: nothing ever waits."""
 
@@ -79,6 +83,10 @@ class AfterPrelogin:
     async def receive(self) -> bytes:
         """Receive what there is; ``b""`` at the end."""
         return self._answers.pop() if self._answers else await self._wire.receive()
+
+    def received(self) -> bytes:
+        """Nothing: who speaks TDS receives what it waits for."""
+        return b""
 
     async def flush(self) -> None:
         """Do nothing: nothing ever waits."""

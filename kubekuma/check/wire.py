@@ -29,6 +29,9 @@ class Wire(Protocol):
     async def receive(self) -> bytes:
         """Receive what there is, at least one byte; ``b""`` at the end."""
 
+    def received(self) -> bytes:
+        """Return what has come already, without waiting; ``b""`` if nothing has."""
+
     async def flush(self) -> None:
         """Send what still waits to be sent."""
 
@@ -59,6 +62,10 @@ class PlainWire:
             return await self._sock.recv(CHUNK_BYTES)
         except OSError as error:
             raise os_failure(error, "receiving") from error
+
+    def received(self) -> bytes:
+        """Nothing: the system keeps what comes until it is received."""
+        return b""
 
     async def flush(self) -> None:
         """Do nothing: nothing ever waits."""
@@ -121,6 +128,17 @@ class TlsWire:
                 return b""
             except ssl.SSLError as error:
                 raise tls_failure(error, "receiving") from error
+
+    def received(self) -> bytes:
+        """Return what came along with the end of the handshake, or with what was received last."""
+        if not self._incoming.pending:
+            return b""
+        try:
+            return self._tls.read(CHUNK_BYTES)
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""
+        except ssl.SSLError as error:
+            raise tls_failure(error, "receiving") from error
 
     def close(self) -> None:
         """Close at once."""

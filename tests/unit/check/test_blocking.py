@@ -34,6 +34,9 @@ class Scripted:
         await trio.lowlevel.checkpoint()
         return self._parts.pop(0) if len(self._parts) > 1 else self._parts[0]
 
+    def received(self) -> bytes:
+        return b""
+
     async def flush(self) -> None:
         await trio.lowlevel.checkpoint()
 
