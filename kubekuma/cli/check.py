@@ -3,26 +3,31 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+import attrs
 import trio
 
 from kubekuma.check.available import missing
 from kubekuma.check.context import CheckContext
+from kubekuma.check.inside import Inside
 from kubekuma.check.run import run_check
 from kubekuma.check.tls_context import SslContexts
 from kubekuma.cli.environment import Mistake
+from kubekuma.cli.inside import InFiles, looking
 from kubekuma.cli.manifest import Manifest, findings, manifest_files, read_file
 from kubekuma.kit.log import configure_logging
+from kubekuma.model.kinds import MONITOR, MONITOR_SET
 from kubekuma.model.meta import SecretKeyRef
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.result import CheckResult, Outcome
 from kubekuma.model.settings import AddressPolicy, Networking
-from kubekuma.validate.load import load_monitor
+from kubekuma.validate.load import load, load_monitor
+from kubekuma.validate.monitor_set import expanded
 from kubekuma.validate.rule import Rejected
 
 PASSED: Final = 0
@@ -33,7 +38,12 @@ _PHASES: Final = ("dns", "connect", "tls", "first_byte", "transfer")
 def declare(command: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     command.epilog = "Exit status: 0 passed or degraded, 1 failed or unknown, 2 a bad manifest."
-    command.add_argument("file", type=Path, metavar="FILE", help="manifest with a Monitor")
+    command.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="manifest with a Monitor; a group's members are looked for in it",
+    )
     command.add_argument("--name", help="which Monitor, if the file has several")
     command.add_argument(
         "--secret",
@@ -49,18 +59,21 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, _: Mapping[str, str]) -> int:
     """Check the monitor and print what came of it."""
     configure_logging("error", sys.stderr)
-    monitor = _monitor(options.file, options.name)
+    manifests = _manifests(options.file)
+    monitor = _monitor(options.file, manifests, options.name)
     lacking = missing(monitor.spec)
     if lacking is not None:
         raise Mistake(f"{options.file}: this version has no checker for {lacking}")
     secrets = dict(map(_secret, options.secret))
-    result = trio.run(_check, monitor, secrets)
+    result = trio.run(_check, monitor, _in_files(manifests), secrets)
     print(json.dumps(view(monitor, result), indent=2) if options.json else text(monitor, result))
     good = result.outcome in {Outcome.PASSED, Outcome.DEGRADED}
     return PASSED if good is not monitor.spec.invert else FAILED
 
 
-async def _check(monitor: Monitor, secrets: Mapping[tuple[str, str], bytes]) -> CheckResult:
+async def _check(
+    monitor: Monitor, others: InFiles, secrets: Mapping[tuple[str, str], bytes]
+) -> CheckResult:
     async def secret(_: str, ref: SecretKeyRef) -> bytes | None:
         await trio.lowlevel.checkpoint()
         return secrets.get((ref.name, ref.key))
@@ -75,7 +88,12 @@ async def _check(monitor: Monitor, secrets: Mapping[tuple[str, str], bytes]) -> 
         contexts=SslContexts(),
         now=partial(datetime.now, UTC),
     )
-    return await run_check(monitor, context, transcript=True)
+
+    async def check(each: Monitor, inside: Inside) -> CheckResult:
+        return await run_check(each, attrs.evolve(context, inside=inside), transcript=True)
+
+    async with looking(monitor, others, check) as inside:
+        return await check(monitor, inside)
 
 
 def text(monitor: Monitor, result: CheckResult) -> str:
@@ -130,8 +148,21 @@ def view(monitor: Monitor, result: CheckResult) -> Mapping[str, object]:
     }
 
 
-def _monitor(file: Path, name: str | None) -> Monitor:
-    found = [each for each in _manifests(file) if each.kind == "Monitor"]
+def _in_files(manifests: Sequence[Manifest]) -> InFiles:
+    """Every valid monitor of ``manifests``, those of sets among them."""
+    found: list[Monitor | Rejected] = []
+    for each in manifests:
+        if each.kind == MONITOR.name:
+            found.append(load_monitor(each.value))
+        elif each.kind == MONITOR_SET.name:
+            whole = load(MONITOR_SET, each.value)
+            if not isinstance(whole, Rejected):
+                found += (item.resource for item in expanded(whole))
+    return InFiles({each.meta.key: each for each in found if isinstance(each, Monitor)})
+
+
+def _monitor(file: Path, manifests: Sequence[Manifest], name: str | None) -> Monitor:
+    found = [each for each in manifests if each.kind == MONITOR.name]
     named = [each for each in found if name is None or each.title == f"Monitor {name}"]
     if len(named) != 1:
         there = ", ".join(each.title for each in found) or "none"

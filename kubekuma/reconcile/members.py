@@ -1,15 +1,27 @@
 """Which monitors a group is made of. Pure."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.reach import reaches
-from kubekuma.reconcile.world import World
-from kubekuma.validate.seen import in_force
+from kubekuma.validate.seen import Objects, in_force
 
 
-def members(group: Monitor, world: World) -> Iterator[Key]:
+class Watched(Protocol):
+    """The part of a World that groups look at."""
+
+    @property
+    def home(self) -> str:
+        """KubeKuma's own namespace."""
+
+    @property
+    def monitors(self) -> Objects[Monitor]:
+        """All there are."""
+
+
+def members(group: Monitor, world: Watched) -> Iterator[Key]:
     """Every member of ``group``, by name or by labels; a name may be nobody's.
 
     Never the group itself, nor a group that it is a member of in turn: nobody
@@ -31,7 +43,7 @@ def is_member(monitor: Monitor, group: Monitor, home: str) -> bool:
     return all(labels.get(name) == value for name, value in (target.selector or {}).items())
 
 
-def is_in_cycle(group: Monitor, world: World) -> bool:
+def is_in_cycle(group: Monitor, world: Watched) -> bool:
     """Whether ``group`` is, over other groups, a member of itself."""
     own = group.meta.key
     return any(
@@ -39,7 +51,7 @@ def is_in_cycle(group: Monitor, world: World) -> bool:
     )
 
 
-def _named_or_selected(group: Monitor, world: World) -> Iterator[Key]:
+def _named_or_selected(group: Monitor, world: Watched) -> Iterator[Key]:
     target, own = group.spec.target.group, group.meta.key.namespace
     if target is not None and target.members is not None:
         yield from (Key(each.namespace or own, each.name) for each in target.members)
@@ -50,7 +62,7 @@ def _named_or_selected(group: Monitor, world: World) -> Iterator[Key]:
                 yield key
 
 
-def _leads_to(wanted: Key, start: Key, world: World) -> bool:
+def _leads_to(wanted: Key, start: Key, world: Watched) -> bool:
     """Whether ``wanted`` is a member of ``start``, or of a group within it."""
     seen, waiting = {start}, [start]
     while waiting:

@@ -1,5 +1,8 @@
 """k8s monitors look at the cluster with the rights of their overlay, and say so without them."""
 
+import json
+import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -247,3 +250,31 @@ async def test_a_condition_of_a_kind_that_somebody_has_defined(
     await cluster.apply(silence, watcher(cluster, "Silence", API_VERSION, asked))
     async with watching(cluster, account, tmp_path):
         await until(partial(seen, cluster, "Silence"), state_is("up"))
+
+
+@pytest.mark.parametrize("server", ["embedded"], indirect=True)
+async def test_a_check_at_a_terminal_looks_into_the_cluster_of_the_kubeconfig(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    api_version, _, well, asked = KINDS["Deployment"]
+    await cluster.apply(made(cluster, "Deployment"))
+    await say(cluster, "Deployment", well)
+    file = tmp_path / "monitor.json"
+    file.write_text(json.dumps(watcher(cluster, "Deployment", api_version, asked)))
+
+    async def checked() -> tuple[int, str]:
+        done = await trio.run_process(
+            [sys.executable, "-m", "kubekuma", "check", str(file)],
+            env={**os.environ, "KUBECONFIG": str(cluster.master.kubeconfig)},
+            capture_stdout=True,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode()
+
+    code, said = await checked()
+    assert code == 0, said
+    assert "2 replicas available" in said
+    await say(cluster, "Deployment", {**well, "availableReplicas": 1})
+    code, said = await checked()
+    assert code == 1
+    assert "WorkloadNotReady: 1 replicas available, and 2 should be" in said

@@ -209,3 +209,48 @@ def test_files_that_are_not_there_are_named(
     assert "--secret api/token: " in capsys.readouterr().err
     assert main(["check", file, "--secret", "api"]) == 2
     assert "must be NAME/KEY=FILE, for example api/token=t.txt" in capsys.readouterr().err
+
+
+def group(*names: str, **more: Any) -> dict[str, Any]:
+    members = [{"name": name} for name in names]
+    return {"type": "group", "target": {"group": {"members": members, **more}}}
+
+
+def test_the_members_of_a_group_are_checked_first(
+    tmp_path: Path, site: str, secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = {"type": "http", "target": {"http": {"url": site}}}
+    file = manifest(
+        tmp_path,
+        ("open", with_token(site)),
+        ("closed", closed),
+        ("not-closed", {**closed, "invert": True}),
+        ("off", {**closed, "enabled": False}),
+        ("any", group("open", "closed", rule="best")),
+        ("all", group("any", "open", "not-closed", "off")),
+        ("some", group("open", "closed")),
+        ("more", group("open", "elsewhere")),
+    )
+    check = ["check", file, "--secret", secret, "--name"]
+    assert main([*check, "all"]) == 0
+    assert "3 members, 3 up" in capsys.readouterr().out
+    assert main([*check, "some"]) == 1
+    out = capsys.readouterr().out
+    assert "MembersDown: 1 of 2 members are up, and 2 should be; down: closed" in out
+    assert main([*check, "more"]) == 1
+    out = capsys.readouterr().out
+    assert "unknown: MembersUnknown: " in out
+    assert "unknown: elsewhere" in out
+
+
+def test_a_cluster_that_nobody_knows_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    target = {
+        "resource": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+        "check": {"type": "AvailableReplicasAtLeast"},
+    }
+    spec = {"type": "k8s", "target": {"k8s": target}}
+    assert main(["check", manifest(tmp_path, ("web", spec))]) == 1
+    assert "unknown: NotChecked: no usable credentials in " in capsys.readouterr().out
