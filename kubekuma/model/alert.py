@@ -22,6 +22,13 @@ class Outage:
     ended_at: datetime | None
     reason: str
     message: str
+    acknowledged_by: str = ""  # empty: by nobody
+    acknowledged_until: datetime | None = None  # None: as long as it lasts
+
+    def is_acknowledged(self, now: datetime) -> bool:
+        """Whether somebody sees to it, so that nobody is reminded and no more are called."""
+        until = self.acknowledged_until
+        return bool(self.acknowledged_by) and (until is None or now < until)
 
 
 @attrs.frozen(kw_only=True)

@@ -152,6 +152,20 @@ class Closed:
 
 
 @attrs.frozen(kw_only=True)
+class Acknowledgement:
+    """Somebody sees to an outage, so that nobody need be reminded of it."""
+
+    at: datetime
+    by: str
+    note: str = ""
+    until: datetime | None = None  # None: as long as it lasts
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it still counts."""
+        return self.until is None or now < self.until
+
+
+@attrs.frozen(kw_only=True)
 class Transition:
     """The shown state changed."""
 

@@ -22,7 +22,8 @@ _DUE: Final = f"""
     ORDER BY created_at, id LIMIT ?
 """  # noqa: S608 - constants
 _OUTAGES: Final = """
-    SELECT incidents.id, namespace, name, started_at, confirmed_at, ended_at, reason, message
+    SELECT incidents.id, namespace, name, started_at, confirmed_at, ended_at, reason, message,
+        acknowledged_by, acknowledged_until
     FROM incidents JOIN series ON series.id = series
 """
 # An outage is open for alerting until it has ended, and all who heard of it heard of that.
@@ -152,7 +153,7 @@ def open_outages(db: Connection) -> list[Outage]:
 
 
 def _outage(row: Any) -> Outage:
-    id_, namespace, name, started_at, confirmed_at, ended_at, reason, message = row
+    id_, namespace, name, started_at, confirmed_at, ended_at, reason, message, by, until = row
     return Outage(
         id=id_,
         key=Key(namespace, name),
@@ -161,6 +162,8 @@ def _outage(row: Any) -> Outage:
         ended_at=None if ended_at is None else from_epoch_ms(ended_at),
         reason=reason,
         message=message,
+        acknowledged_by=by or "",
+        acknowledged_until=None if until is None else from_epoch_ms(until),
     )
 
 

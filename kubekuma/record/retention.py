@@ -26,6 +26,10 @@ _DROP: Final = "DELETE FROM {table} WHERE {which}series = ? AND {when} < ?"
 # The span that was under way then is still needed to know what came after.
 _UNDER_WAY: Final = "SELECT MAX(start) FROM spans WHERE series = ? AND start <= ?"
 _ENDED: Final = "SELECT id FROM incidents WHERE series = ? AND ended_at < ? LIMIT ?"
+_DROP_AUDIT: Final = """
+    DELETE FROM audit_events
+    WHERE id IN (SELECT id FROM audit_events WHERE at < ? ORDER BY at LIMIT ?) RETURNING id
+"""
 _OLDEST: Final = """
     SELECT hour FROM heartbeat_blocks WHERE series = ? AND hour < ? ORDER BY hour LIMIT ?
 """
@@ -42,6 +46,7 @@ class Borders:
     days: int
     spans: int
     incidents: int
+    audit: int
     thinned: int | None  # None: nothing is
     bucket_seconds: int
 
@@ -61,6 +66,7 @@ def borders(retention: Retention, now: datetime) -> Borders:
         days=before(retention.day_days),
         spans=before(retention.spans_days),
         incidents=before(retention.incidents_days),
+        audit=before(retention.audit_days),
         thinned=hour_of(before(thin.older_than_days)) if thin.enabled else None,
         bucket_seconds=60 * max(n for n in range(1, 61) if not 60 % n and n <= thin.bucket_minutes),
     )
@@ -74,6 +80,12 @@ def all_series(db: Connection) -> list[int]:
 def prune(db: Connection, series: Sequence[int], drop: Borders) -> list[int]:
     """Drop the oldest of what is too old, not much at once; return where there is more of it."""
     return [number for number in series if _prune(db, number, drop)]
+
+
+def prune_deeds(db: Connection, drop: Borders) -> bool:
+    """The same of what people have done, which is of no series; whether there is more of it."""
+    gone = db.execute(_DROP_AUDIT, (drop.audit, MOST_ROWS)).fetchall()
+    return len(gone) == MOST_ROWS
 
 
 def _prune(db: Connection, series: int, drop: Borders) -> bool:

@@ -27,6 +27,11 @@ def from_epoch_ms(stored: int) -> datetime:
     return _EPOCH + stored * _MILLISECOND
 
 
+def whole_ms(instant: datetime) -> datetime:
+    """``instant`` as it comes back from the database."""
+    return from_epoch_ms(epoch_ms(instant))
+
+
 @overload
 def microseconds(seconds: float) -> int: ...
 @overload

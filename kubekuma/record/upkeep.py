@@ -10,7 +10,7 @@ import trio
 
 from kubekuma.model.settings import Retention
 from kubekuma.record.database import StoreError
-from kubekuma.record.retention import Borders, all_series, borders, prune
+from kubekuma.record.retention import Borders, all_series, borders, prune, prune_deeds
 from kubekuma.record.sealed import Hour, hours_to_seal, seal_hours
 from kubekuma.record.store import Store
 from kubekuma.record.times import epoch_ms
@@ -93,3 +93,7 @@ async def _prune(store: Store, drop: Borders) -> None:
         while portion:
             portion = await store.write(prune, portion, drop)
             await trio.sleep(PAUSE_SECONDS)
+    more = True
+    while more:
+        more = await store.write(prune_deeds, drop)
+        await trio.sleep(PAUSE_SECONDS)

@@ -10,7 +10,7 @@ from quart import Blueprint, Response, jsonify, request
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.result import Outcome, Timings
-from kubekuma.model.state import SHOWN, Cause, Heartbeat, Standing
+from kubekuma.model.state import SHOWN, Acknowledgement, Cause, Heartbeat, Standing
 from kubekuma.record.database import StoreError
 from kubekuma.record.heartbeats import heartbeats
 from kubekuma.record.incidents import Incident, incidents
@@ -125,6 +125,18 @@ def incident_view(incident: Incident) -> dict[str, Any]:
         "reason": incident.reason,
         "message": incident.message,
         "cause": None if incident.cause is None else _cause_view(incident.cause),
+        "acknowledgement": None
+        if incident.acknowledgement is None
+        else _acknowledgement_view(incident.acknowledgement),
+    }
+
+
+def _acknowledgement_view(given: Acknowledgement) -> dict[str, Any]:
+    return {
+        "at": _exact(given.at),
+        "by": given.by,
+        "note": given.note,
+        "until": None if given.until is None else _exact(given.until),
     }
 
 

@@ -40,6 +40,13 @@ class Rejected:
         return self.meta.key
 
 
+@attrs.frozen
+class Refused:
+    """Something that somebody asks for is not done, for every one of these reasons."""
+
+    errors: tuple[FieldError, ...]
+
+
 Rule: TypeAlias = Callable[[T], Iterable[FieldError]]
 
 

@@ -5,7 +5,7 @@ What a checker can work with is decided once, by ``kit``: these rules only ask.
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Final
 from zoneinfo import available_timezones
@@ -21,6 +21,8 @@ from kubekuma.validate.rule import FieldError, Rule
 
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+# Lone surrogates, too, which JSON can name and UTF-8 cannot.
+_NOT_IN_PROSE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def accepted_by(parse: Callable[[str], object]) -> Rule[str]:
@@ -73,6 +75,19 @@ def time_zone(text: str) -> tuple[FieldError, ...]:
 @cache
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
+
+
+def prose(most: int, *, least: int = 0) -> Rule[str]:
+    """What people write: ``least`` to ``most`` characters, which any database and page can take."""
+
+    def rule(text: str) -> Iterator[FieldError]:
+        if not least <= len(text.strip()) <= len(text) <= most:
+            said = f"at most {most}" if not least else f"{least} to {most}"
+            yield FieldError("", f"must have {said} characters")
+        if _NOT_IN_PROSE.search(text):
+            yield FieldError("", "must not contain control characters")
+
+    return rule
 
 
 def header_name(text: str) -> tuple[FieldError, ...]:

@@ -6,6 +6,7 @@ from attrs import evolve
 from build import WEB, at
 
 from kubekuma.model.alert import Delivery, DeliveryStatus, Message
+from kubekuma.model.audit import Act
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import AlertSeverity
 from kubekuma.model.policy import Happening
@@ -23,7 +24,12 @@ from kubekuma.record.deliveries import (
     update_deliveries,
     waiting_providers,
 )
-from kubekuma.record.incidents import close_incident, open_incident
+from kubekuma.record.incidents import (
+    acknowledge,
+    close_incident,
+    open_incident,
+    take_back_acknowledgement,
+)
 from kubekuma.record.states import series_of
 
 CHAT, PAGER = Key("shop", "chat"), Key("shop", "pager")
@@ -113,6 +119,25 @@ def test_an_outage_is_open_until_all_who_heard_heard_the_end(db: Connection) -> 
     assert is_open()
     insert_deliveries(db, [delivery("d", PAGER, Happening.UP)])
     assert open_outages(db) == []
+
+
+def test_an_outage_says_who_sees_to_it_and_until_when(db: Connection) -> None:
+    begun(db)
+    acknowledge(db, "i1", Act(at=at(50), actor="kim"), until=at(90))
+    found = outage(db, "i1")
+    assert found is not None
+    assert (found.acknowledged_by, found.acknowledged_until) == ("kim", at(90))
+    assert (found.is_acknowledged(at(89.999)), found.is_acknowledged(at(90))) == (True, False)
+    assert open_outages(db) == [found]
+    take_back_acknowledgement(db, "i1", Act(at=at(60), actor="kim"))
+    found = outage(db, "i1")
+    assert found is not None
+    assert (found.acknowledged_by, found.acknowledged_until) == ("", None)
+    assert not found.is_acknowledged(at(60))
+    acknowledge(db, "i1", Act(at=at(50), actor="kim"))
+    found = outage(db, "i1")
+    assert found is not None
+    assert found.is_acknowledged(at(10**9))
 
 
 def test_what_lasts_is_what_was_sent_of_outages_that_last(db: Connection) -> None:

@@ -9,14 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.history import memory, open_store, rows
 
+from kubekuma.model.audit import Act
 from kubekuma.model.result import Outcome, Reason, Timings
 from kubekuma.model.settings import Downsample, Retention
 from kubekuma.model.state import Cause, Charge, Closed, Heartbeat, Opened, Span
+from kubekuma.record.audit import audit, audit_events
 from kubekuma.record.database import Connection
 from kubekuma.record.heartbeats import heartbeat_row, heartbeats, insert_heartbeats
 from kubekuma.record.incidents import close_incident, incidents, insert_span, open_incident
 from kubekuma.record.latency import latency_series
-from kubekuma.record.retention import all_series, borders, prune
+from kubekuma.record.retention import all_series, borders, prune, prune_deeds
 from kubekuma.record.sealed import hours_to_seal, seal_hours
 from kubekuma.record.sqlite import RESERVE_PAGES
 from kubekuma.record.states import series_of
@@ -189,3 +191,15 @@ async def test_room_is_given_back_and_some_is_kept(
     assert after < before / 2
     assert path.stat().st_size == after * 4096
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_what_people_did_is_kept_for_its_own_time(db: Connection) -> None:
+    for day in range(200):
+        audit(db, Act(at=at(day * DAY), actor="kim"), "apply", "Monitor", WEB)
+    drop = borders(Retention(audit_days=40), at(200 * DAY))
+    steps = 1
+    while prune_deeds(db, drop):
+        steps += 1
+    assert steps == 4
+    found = audit_events(db, 999)
+    assert [each.act.at for each in found] == [at(day * DAY) for day in range(199, 159, -1)]

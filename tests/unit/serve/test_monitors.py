@@ -12,9 +12,11 @@ from quart import typing as quart_typing
 from support.board import TIMINGS, World, certificate
 from support.history import open_store
 
+from kubekuma.model.audit import Act
 from kubekuma.model.meta import Key
 from kubekuma.model.result import Reason
 from kubekuma.record.database import Connection
+from kubekuma.record.incidents import acknowledge
 from kubekuma.record.store import Store
 from kubekuma.record.uptime import Uptime
 
@@ -121,6 +123,15 @@ async def test_a_monitor_says_what_it_is_how_it_is_and_what_it_was(
     (outage,) = shown["incidents"]
     assert (outage["id"], outage["endedAt"]) == (shown["incident"], None)
     assert outage["startedAt"] == "2026-01-01T00:01:00.000Z"
+    assert outage["acknowledgement"] is None
+    await store.write(acknowledge, outage["id"], Act(at=at(90), actor="kim"), "mine", at(999))
+    shown = await got(world.app(store).test_client(), f"{LIST}/shop/web")
+    assert shown["incidents"][0]["acknowledgement"] == {
+        "at": "2026-01-01T00:01:30.000Z",
+        "by": "kim",
+        "note": "mine",
+        "until": "2026-01-01T00:16:39.000Z",
+    }
     # A minute up, and down ever since.
     assert shown["uptime"]["1h"] == "1.66"
     assert (shown["valid"], shown["errors"]) == (True, [])
