@@ -9,6 +9,7 @@ import attrs
 from kubekuma.model.settings import Retention
 from kubekuma.record.blocks import HOUR_MS, hour_of
 from kubekuma.record.database import Connection
+from kubekuma.record.posts import drop_posts
 from kubekuma.record.rollups import DAY_SECONDS, HOUR_SECONDS, add_buckets
 from kubekuma.record.sealed import sealed_hour
 from kubekuma.record.times import epoch_ms
@@ -16,6 +17,8 @@ from kubekuma.record.times import epoch_ms
 # Of each table, for each series, in one transaction.
 MOST_ROWS: Final = 50
 MOST_THINNED: Final = 2
+# With all their updates.
+MOST_POSTS: Final = 10
 
 _SERIES: Final = "SELECT id FROM series ORDER BY id"
 _BEYOND: Final = """
@@ -83,9 +86,10 @@ def prune(db: Connection, series: Sequence[int], drop: Borders) -> list[int]:
 
 
 def prune_deeds(db: Connection, drop: Borders) -> bool:
-    """The same of what people have done, which is of no series; whether there is more of it."""
+    """The same of what people have done and said, which is of no series; whether there is more."""
     gone = db.execute(_DROP_AUDIT, (drop.audit, MOST_ROWS)).fetchall()
-    return len(gone) == MOST_ROWS
+    posts = drop_posts(db, drop.incidents, MOST_POSTS)
+    return len(gone) == MOST_ROWS or posts == MOST_POSTS
 
 
 def _prune(db: Connection, series: int, drop: Borders) -> bool:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from support.history import memory, open_store, rows
 
 from kubekuma.model.audit import Act
+from kubekuma.model.meta import Key
+from kubekuma.model.post import PostContent, PostKind, PostStatus, PostUpdate
 from kubekuma.model.result import Outcome, Reason, Timings
 from kubekuma.model.settings import Downsample, Retention
 from kubekuma.model.state import Cause, Charge, Closed, Heartbeat, Opened, Span
@@ -18,6 +20,7 @@ from kubekuma.record.database import Connection
 from kubekuma.record.heartbeats import heartbeat_row, heartbeats, insert_heartbeats
 from kubekuma.record.incidents import close_incident, incidents, insert_span, open_incident
 from kubekuma.record.latency import latency_series
+from kubekuma.record.posts import create_post, posts
 from kubekuma.record.retention import all_series, borders, prune, prune_deeds
 from kubekuma.record.sealed import hours_to_seal, seal_hours
 from kubekuma.record.sqlite import RESERVE_PAGES
@@ -203,3 +206,19 @@ def test_what_people_did_is_kept_for_its_own_time(db: Connection) -> None:
     assert steps == 4
     found = audit_events(db, 999)
     assert [each.act.at for each in found] == [at(day * DAY) for day in range(199, 159, -1)]
+
+
+def test_posts_go_with_outages_and_those_that_are_open_stay(db: Connection) -> None:
+    act = Act(at=at(0), actor="kim")
+    for number in range(25):
+        status = PostStatus.RESOLVED if number else PostStatus.MONITORING
+        update = PostUpdate(
+            id=f"u{number}", at=at(number * DAY), by="kim", status=status, text="said"
+        )
+        content = PostContent(title="t", pages=("public",))
+        create_post(db, Key("shop", f"p{number}"), PostKind.INCIDENT, content, update, act)
+    drop = borders(Retention(incidents_days=5, audit_days=5000), at(25 * DAY))
+    while prune_deeds(db, drop):
+        pass
+    assert [each.id for each in posts(db, 99)] == ["p24", "p23", "p22", "p21", "p20", "p0"]
+    assert count(db, "post_updates") == count(db, "post_pages") == 6
