@@ -9,6 +9,7 @@ import attrs
 
 from kubekuma.model.meta import Key
 from kubekuma.record.database import Connection
+from kubekuma.record.reclassified import pieces
 from kubekuma.record.times import epoch_ms
 
 # When it begins, in ms, and what it is charged as; until the next one.
@@ -52,7 +53,7 @@ def day_bars(
         key: [
             _bar(day, since, until, lengths)
             for day, (since, until), lengths in zip(
-                dates, pairwise(edges), charged(_laid(db, key, stamps), stamps), strict=True
+                dates, pairwise(edges), _charged(db, key, stamps), strict=True
             )
         ]
         for key in keys
@@ -81,6 +82,15 @@ def charged(spans: Sequence[Laid], edges: Sequence[int]) -> list[dict[str, int]]
             length = min(end, edges[number + 1]) - max(start, edges[number])
             if length > 0:
                 found[number][charge] = found[number].get(charge, 0) + length
+    return found
+
+
+def _charged(db: Connection, key: Key, stamps: Sequence[int]) -> list[dict[str, int]]:
+    """As ``charged``, with what people have said."""
+    found = charged(_laid(db, key, stamps), stamps)
+    for piece in pieces(db, stamps[0], stamps[-1], key):
+        for lengths, (since, until) in zip(found, pairwise(stamps), strict=True):
+            lengths[piece.charge] = lengths.get(piece.charge, 0) + piece.within(since, until)
     return found
 
 

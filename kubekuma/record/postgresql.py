@@ -49,6 +49,7 @@ _EVICT: Final = """
     )
 """
 
+_OURS: Final = re.compile(r"/\* (FOR SHARE|MATERIALIZED) \*/")
 _PARAMETER: Final = re.compile(r"\?|:([a-z_]\w*)|%")
 
 
@@ -229,9 +230,10 @@ class _Translating:
 def translated(sql: str) -> str:
     """The statement ``sql`` with psycopg's marks for parameters.
 
-    ``/* FOR SHARE */`` is what SQLite, whose writer is alone, takes for a comment.
+    ``/* FOR SHARE */`` is what SQLite, whose writer is alone, takes for a comment, and
+    ``/* MATERIALIZED */`` what it would only be slower by.
     """
-    return _PARAMETER.sub(_mark, sql).replace("/* FOR SHARE */", "FOR SHARE")
+    return _OURS.sub(r"\1", _PARAMETER.sub(_mark, sql))
 
 
 def _mark(found: re.Match[str]) -> str:

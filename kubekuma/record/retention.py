@@ -10,6 +10,7 @@ from kubekuma.model.settings import Retention
 from kubekuma.record.blocks import HOUR_MS, hour_of
 from kubekuma.record.database import Connection
 from kubekuma.record.posts import drop_posts
+from kubekuma.record.reclassified import drop_reclassified
 from kubekuma.record.rollups import DAY_SECONDS, HOUR_SECONDS, add_buckets
 from kubekuma.record.sealed import sealed_hour
 from kubekuma.record.times import epoch_ms
@@ -94,6 +95,7 @@ def prune_deeds(db: Connection, drop: Borders) -> bool:
 
 def _prune(db: Connection, series: int, drop: Borders) -> bool:
     spans = db.execute(_UNDER_WAY, (series, drop.spans)).fetchone()[0]
+    drop_reclassified(db, series, drop.spans)
     left = [
         _drop(db, "heartbeats", "at", series, drop.heartbeats),
         _drop(db, "heartbeat_blocks", "hour", series, drop.heartbeats),

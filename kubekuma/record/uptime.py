@@ -1,4 +1,7 @@
-"""Uptime over a window: a sum over spans, exact and additive over adjacent windows."""
+"""Uptime over a window: a sum over spans, exact and additive over adjacent windows.
+
+Where a person has said what time counts as, it counts as that.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,6 +12,7 @@ import attrs
 from kubekuma.model.meta import Key
 from kubekuma.model.state import Charge
 from kubekuma.record.database import Connection
+from kubekuma.record.reclassified import pieces
 from kubekuma.record.times import Window, epoch_ms
 
 # The windows that status, metrics and API speak of.
@@ -21,32 +25,35 @@ WINDOWS: Final[Mapping[str, timedelta]] = {
 }
 
 # Each span lasts until the next of its series; of one that reaches beyond a window, the part within
-# counts. All windows end at the same time, and are summed up in one go.
+# counts. All windows end at the same time, and are summed up in one go. Series come first, and of
+# each only the spans from the one on that was under way: however long the history is.
 _CHARGED: Final = """
-    SELECT namespace, name, charge, {lengths}
+    WITH chosen AS /* MATERIALIZED */ (
+        SELECT id, COALESCE(
+            (SELECT MAX(start) FROM spans WHERE series = id AND start <= :since0), :since0
+        ) AS begins
+        FROM series WHERE {chosen}
+    )
+    SELECT which, {sums}
     FROM (
-        SELECT series, charge, {sums}
-        FROM (
-            SELECT series, charge, start, CASE WHEN ends < :until THEN ends ELSE :until END AS ends
-            FROM (
-                SELECT series, start, charge,
-                    LEAD(start, 1, :until) OVER (PARTITION BY series ORDER BY start) AS ends
-                FROM spans WHERE {chosen}
-            ) AS laid
-            WHERE ends > :since0 AND start < :until AND charge IN ('up', 'degraded', 'down')
-        ) AS within
-        GROUP BY series, charge
-    ) AS charged
-    JOIN series ON id = series
+        SELECT 2 * id + CASE charge WHEN 'down' THEN 1 ELSE 0 END AS which, charge, start,
+            LEAD(start, 1, :until) OVER (PARTITION BY id ORDER BY start) AS ends
+        FROM chosen CROSS JOIN spans
+        WHERE series = id AND start >= begins AND start < :until
+    ) AS laid
+    WHERE charge IN ('up', 'degraded', 'down')
+    GROUP BY which
 """
+_NAMES: Final = "SELECT id, namespace, name FROM series WHERE {chosen}"
 _SUM: Final = """
     CAST(SUM(CASE WHEN ends > :since{0}
         THEN ends - CASE WHEN start > :since{0} THEN start ELSE :since{0} END
-        ELSE 0 END) AS BIGINT) AS length{0}
+        ELSE 0 END) AS BIGINT)
 """
-_ONE: Final = "series = (SELECT id FROM series WHERE namespace = :namespace AND name = :name)"
+_ONE: Final = "namespace = :namespace AND name = :name"
 _ALL: Final = "1 = 1"
 _DOWN: Final = Charge.DOWN.value
+_COUNTS: Final = frozenset({Charge.UP.value, Charge.DEGRADED.value, _DOWN})
 
 
 @attrs.frozen(kw_only=True)
@@ -74,8 +81,7 @@ class Uptime:
 
 def uptimes_of(db: Connection, key: Key, now: datetime) -> dict[str, Uptime]:
     """The uptime of one monitor in each of ``WINDOWS`` up to ``now``."""
-    who = {"namespace": key.namespace, "name": key.name}
-    found = _uptimes(db, _ONE, [now - length for length in WINDOWS.values()], now, who)
+    found = _uptimes(db, key, [now - length for length in WINDOWS.values()], now)
     return dict(zip(WINDOWS, found.get(key, [Uptime()] * len(WINDOWS)), strict=True))
 
 
@@ -84,7 +90,7 @@ def uptimes(db: Connection, names: Sequence[str], now: datetime) -> dict[str, di
 
     A monitor that was not watched in a window may be absent there.
     """
-    found = _uptimes(db, _ALL, [now - WINDOWS[name] for name in names], now, {})
+    found = _uptimes(db, None, [now - WINDOWS[name] for name in names], now)
     return {
         name: {key: of_each[number] for key, of_each in found.items()}
         for number, name in enumerate(names)
@@ -93,37 +99,53 @@ def uptimes(db: Connection, names: Sequence[str], now: datetime) -> dict[str, di
 
 def uptime_within(db: Connection, key: Key, window: Window) -> Uptime:
     """The uptime of one monitor within ``window``, whichever."""
-    who = {"namespace": key.namespace, "name": key.name}
-    found = _uptimes(db, _ONE, [window.since], window.until, who)
-    return found.get(key, [Uptime()])[0]
+    return _uptimes(db, key, [window.since], window.until).get(key, [Uptime()])[0]
 
 
 def _uptimes(
-    db: Connection,
-    chosen: str,
-    since: Sequence[datetime],
-    until: datetime,
-    who: Mapping[str, str],
+    db: Connection, key: Key | None, since: Sequence[datetime], until: datetime
 ) -> dict[Key, list[Uptime]]:
-    """The uptime of each monitor from each of ``since`` on, in their order."""
+    """The uptime of one monitor, or of each, from each of ``since`` on, in their order."""
+    end, begins = epoch_ms(until), [epoch_ms(each) for each in since]
     # The longest window is the first in the statement.
-    order = sorted(range(len(since)), key=lambda number: since[number])
-    sums = ",".join(_SUM.format(place) for place in range(len(since)))
-    bounds = {f"since{place}": epoch_ms(since[number]) for place, number in enumerate(order)}
-    lengths = ",".join(f"length{place}" for place in range(len(since)))
-    sql = _CHARGED.format(lengths=lengths, sums=sums, chosen=chosen)
-    charged: dict[Key, tuple[list[int], list[int]]] = {}
-    for namespace, name, charge, *found in db.execute(
-        sql, {"until": epoch_ms(until), **bounds, **who}
-    ):
-        key = Key(namespace, name)
-        if key not in charged:
-            charged[key] = [0] * len(since), [0] * len(since)
-        sums_of = charged[key][charge == _DOWN]
-        for place, length in enumerate(found):
-            sums_of[place] += length
-    places = [order.index(number) for number in range(len(since))]
-    return {
-        key: [Uptime(good_ms=good[place], down_ms=down[place]) for place in places]
-        for key, (good, down) in charged.items()
-    }
+    order = sorted(range(len(begins)), key=begins.__getitem__)
+    sums = ",".join(_SUM.format(place) for place in range(len(begins)))
+    words = {"chosen": _ONE if key else _ALL, "sums": sums}
+    whose = key._asdict() if key else {}
+    bounds = {f"since{place}": begins[number] for place, number in enumerate(order)}
+    nothing = [0] * len(begins)
+    of_series: dict[int, list[list[int]]] = {}
+    for which, *lengths in db.execute(_CHARGED.format(**words), {"until": end, **bounds, **whose}):
+        series, down = divmod(which, 2)
+        if series not in of_series:
+            of_series[series] = [nothing, nothing]
+        of_series[series][down] = lengths
+    places = [order.index(number) for number in range(len(begins))]
+    found = {}
+    for series, namespace, name in db.execute(_NAMES.format(**words), whose):
+        if series in of_series:
+            good, down = of_series[series]
+            found[Key(namespace, name)] = [
+                Uptime(good_ms=good[place], down_ms=down[place]) for place in places
+            ]
+    _correct(db, found, begins, end, key)
+    return found
+
+
+def _correct(
+    db: Connection, found: dict[Key, list[Uptime]], begins: Sequence[int], end: int, key: Key | None
+) -> None:
+    """Count in ``found`` what people have said."""
+    for piece in pieces(db, min(begins), end, key):
+        if piece.charge not in _COUNTS:
+            continue
+        good, down = (0, 1) if piece.charge == _DOWN else (1, 0)
+        found[piece.key] = [
+            Uptime(
+                good_ms=before.good_ms + good * piece.within(begin, end),
+                down_ms=before.down_ms + down * piece.within(begin, end),
+            )
+            for before, begin in zip(
+                found.get(piece.key, [Uptime()] * len(begins)), begins, strict=True
+            )
+        ]

@@ -1,6 +1,6 @@
 """Routes about monitors: what they are, how they are, and what they were."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from kubekuma.model.state import SHOWN, Acknowledgement, Cause, Heartbeat, Stand
 from kubekuma.record.database import StoreError
 from kubekuma.record.heartbeats import heartbeats
 from kubekuma.record.incidents import Incident, incidents
+from kubekuma.record.reclassified import Reclassification, reclassifications
 from kubekuma.record.store import Reading
 from kubekuma.record.times import Window
 from kubekuma.record.uptime import WINDOWS, Uptime, uptimes_of
@@ -57,7 +58,9 @@ def monitor_routes(board: Board, store: Reading, now: Callable[[], datetime]) ->
         row = _known(board, namespace, name)
         uptime = await _read(store.read(uptimes_of, row.key, now()))
         last = await _read(store.read(incidents, row.key, now(), 20))
-        return jsonify(detail_view(row, uptime, last))
+        window = Window(since=now() - max(WINDOWS.values()), until=now())
+        said = await _read(store.read(reclassifications, row.key, window))
+        return jsonify(detail_view(row, uptime, last, said))
 
     @routes.get("/<namespace>/<name>/heartbeats")
     async def list_heartbeats(namespace: str, name: str) -> Response:
@@ -85,7 +88,10 @@ def summary_view(row: Row, uptimes: Mapping[str, Mapping[Key, Uptime]]) -> dict[
 
 
 def detail_view(
-    row: Row, uptimes: Mapping[str, Uptime], last_incidents: list[Incident]
+    row: Row,
+    uptimes: Mapping[str, Uptime],
+    last_incidents: Sequence[Incident],
+    said: Sequence[Reclassification],
 ) -> dict[str, Any]:
     """The JSON form of a monitor by itself."""
     errors = row.latest.errors if isinstance(row.latest, Rejected) else ()
@@ -95,6 +101,7 @@ def detail_view(
         "uptime": _uptime_view(uptimes),
         "certificate": _certificate_view(row.state.standing),
         "incidents": [incident_view(each) for each in last_incidents],
+        "reclassified": [_reclassification_view(each) for each in said],
         "valid": not errors,
         "errors": [{"path": each.path, "message": each.message} for each in errors],
         "spec": None if row.valid is None else encoded(row.valid.spec),
@@ -137,6 +144,18 @@ def _acknowledgement_view(given: Acknowledgement) -> dict[str, Any]:
         "by": given.by,
         "note": given.note,
         "until": None if given.until is None else _exact(given.until),
+    }
+
+
+def _reclassification_view(said: Reclassification) -> dict[str, Any]:
+    return {
+        "id": said.id,
+        "since": _exact(said.window.since),
+        "until": _exact(said.window.until),
+        "charge": said.charge.value,
+        "at": _exact(said.at),
+        "by": said.by,
+        "reason": said.reason,
     }
 
 

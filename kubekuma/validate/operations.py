@@ -1,8 +1,10 @@
 """Rules for what people do to the history: it is no resource, and no schema looks at it. Pure."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
+from kubekuma.model.audit import Act
 from kubekuma.model.meta import Key
 from kubekuma.model.post import Component, PostContent, PostKind, PostStatus, PostUpdate
 from kubekuma.model.state import Acknowledgement
@@ -83,6 +85,8 @@ _update: Rule[PostUpdate] = every(
     at("components", lambda update: update.components, if_present(_components)),
 )
 
+_reason: Rule[Act] = at("reason", lambda act: act.reason, prose(LONGEST_NOTE, least=1))
+
 
 def acknowledgement_errors(given: Acknowledgement) -> Iterator[FieldError]:
     """What is wrong with an acknowledgement."""
@@ -113,3 +117,12 @@ def update_errors(
     elif before is not None and update.status not in _FOLLOWS[before]:
         allowed = ", ".join(each.value for each in PostStatus if each in _FOLLOWS[before])
         yield FieldError("status", f"must be one of {allowed} after {before.value}")
+
+
+def reclassification_errors(since: datetime, until: datetime, act: Act) -> Iterator[FieldError]:
+    """What is wrong with having the time from ``since`` to ``until`` count as something else."""
+    yield from _reason(act)
+    if since >= until:
+        yield FieldError("until", "must be later than since")
+    if until > act.at:
+        yield FieldError("until", "must not lie ahead: planned work is a MaintenanceWindow")

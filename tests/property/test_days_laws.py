@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.history import memory
 
+from kubekuma.model.audit import Act
 from kubekuma.model.meta import Key
 from kubekuma.model.state import Charge, Span
 from kubekuma.record.days import charged, day_bars, midnight
 from kubekuma.record.incidents import insert_span
+from kubekuma.record.reclassified import Reclassification, reclassify
 from kubekuma.record.states import series_of
 from kubekuma.record.times import Window, epoch_ms, from_epoch_ms
 from kubekuma.record.uptime import Uptime, uptime_within
@@ -64,6 +66,7 @@ def test_a_day_has_as_many_hours_as_it_has_there(zone: str, day: date, hours: fl
     st.integers(1, 30),
     st.lists(st.tuples(st.integers(1, 90 * HOUR_MS), st.sampled_from(Charge)), max_size=10),
     st.integers(0, 900),
+    st.dictionaries(st.integers(1, 40), st.sampled_from(Charge), max_size=4),
 )
 def test_bars_are_sums_over_adjacent_days(
     zone: ZoneInfo,
@@ -71,13 +74,21 @@ def test_bars_are_sums_over_adjacent_days(
     days: int,
     lengths: list[tuple[int, Charge]],
     hours_ago: int,
+    said: dict[int, Charge],
 ) -> None:
+    act = Act(at=now, actor="kim", reason="it was our own network")
     with memory() as db:
         series = series_of(db, WEB, "u1")
         start = epoch_ms(now) - hours_ago * HOUR_MS
         for length, charge in lengths:
             insert_span(db, series, Span(start=from_epoch_ms(start), charge=charge))
             start += length
+        for number, charge in said.items():
+            # Twenty hours long, and a day apart.
+            since = now - timedelta(hours=24 * number)
+            window = Window(since=since, until=since + timedelta(hours=20))
+            made = reclassify(db, str(number), WEB, window, charge, act)
+            assert isinstance(made, Reclassification)
         found = day_bars(db, [WEB, MAIL], zone, days, now)
         bars = found[WEB]
         assert len(bars) == len(found[MAIL]) == days

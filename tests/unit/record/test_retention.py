@@ -21,6 +21,7 @@ from kubekuma.record.heartbeats import heartbeat_row, heartbeats, insert_heartbe
 from kubekuma.record.incidents import close_incident, incidents, insert_span, open_incident
 from kubekuma.record.latency import latency_series
 from kubekuma.record.posts import create_post, posts
+from kubekuma.record.reclassified import reclassifications, reclassify
 from kubekuma.record.retention import all_series, borders, prune, prune_deeds
 from kubekuma.record.sealed import hours_to_seal, seal_hours
 from kubekuma.record.sqlite import RESERVE_PAGES
@@ -131,6 +132,10 @@ def test_another_length_of_buckets_takes_over_what_there_is(db: Connection) -> N
 
 def test_the_span_that_was_under_way_stays(db: Connection) -> None:
     series = series_of(db, WEB, "u1")
+    for since, until in ((149, 151), (151, 152.5)):
+        window = Window(since=at(since * DAY), until=at(until * DAY))
+        act = Act(at=at(200 * DAY), actor="kim", reason="planned")
+        reclassify(db, f"r{since}", WEB, window, Charge.MAINTENANCE, act)
     for day in range(0, 200, 2):
         charge = Charge.DOWN if day % 4 else Charge.UP
         insert_span(db, series, Span(start=at(day * DAY), charge=charge))
@@ -138,6 +143,7 @@ def test_the_span_that_was_under_way_stays(db: Connection) -> None:
     before = uptime_within(db, WEB, window)
     drop(db, 201, Retention(spans_days=50))
     assert count(db, "spans") == 25
+    assert [each.id for each in reclassifications(db, WEB, ALL)] == ["r151"]
     assert uptime_within(db, WEB, window) == before
 
 

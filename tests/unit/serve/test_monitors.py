@@ -15,9 +15,12 @@ from support.history import open_store
 from kubekuma.model.audit import Act
 from kubekuma.model.meta import Key
 from kubekuma.model.result import Reason
+from kubekuma.model.state import Charge
 from kubekuma.record.database import Connection
 from kubekuma.record.incidents import acknowledge
+from kubekuma.record.reclassified import reclassify
 from kubekuma.record.store import Store
+from kubekuma.record.times import Window
 from kubekuma.record.uptime import Uptime
 
 LIST = "/api/v1/monitors"
@@ -134,6 +137,23 @@ async def test_a_monitor_says_what_it_is_how_it_is_and_what_it_was(
     }
     # A minute up, and down ever since.
     assert shown["uptime"]["1h"] == "1.66"
+    assert shown["reclassified"] == []
+    act = Act(at=at(3000), actor="kim", reason="our own network")
+    window = Window(since=at(60), until=at(1860))
+    await store.write(reclassify, "r1", WEB, window, Charge.UP, act)
+    shown = await got(world.app(store).test_client(), f"{LIST}/shop/web")
+    assert shown["uptime"]["1h"] == "51.66"
+    assert shown["reclassified"] == [
+        {
+            "id": "r1",
+            "since": "2026-01-01T00:01:00.000Z",
+            "until": "2026-01-01T00:31:00.000Z",
+            "charge": "up",
+            "at": "2026-01-01T00:50:00.000Z",
+            "by": "kim",
+            "reason": "our own network",
+        }
+    ]
     assert (shown["valid"], shown["errors"]) == (True, [])
     assert shown["spec"]["target"]["http"]["url"] == "http://192.0.2.1/"
 
