@@ -18,7 +18,8 @@ from kubekuma.record.times import epoch_ms
 # Of each table, for each series, in one transaction.
 MOST_ROWS: Final = 50
 MOST_THINNED: Final = 2
-# With all their updates.
+# With all that was told of them, or added to them.
+MOST_OUTAGES: Final = 10
 MOST_POSTS: Final = 10
 
 _SERIES: Final = "SELECT id FROM series ORDER BY id"
@@ -29,7 +30,19 @@ _BEYOND: Final = """
 _DROP: Final = "DELETE FROM {table} WHERE {which}series = ? AND {when} < ?"
 # The span that was under way then is still needed to know what came after.
 _UNDER_WAY: Final = "SELECT MAX(start) FROM spans WHERE series = ? AND start <= ?"
-_ENDED: Final = "SELECT id FROM incidents WHERE series = ? AND ended_at < ? LIMIT ?"
+# One of which a message still waits has not ended for whoever waits for it.
+_ENDED: Final = """
+    SELECT id FROM incidents WHERE series = ? AND ended_at < ? AND NOT EXISTS (
+        SELECT 1 FROM deliveries WHERE outage = incidents.id AND status = 'pending'
+    )
+    LIMIT ?
+"""
+_OF_NO_OUTAGE: Final = """
+    SELECT id FROM deliveries
+    WHERE created_at < ? AND status <> 'pending'
+    AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = outage)
+    ORDER BY created_at LIMIT ?
+"""
 _DROP_AUDIT: Final = """
     DELETE FROM audit_events
     WHERE id IN (SELECT id FROM audit_events WHERE at < ? ORDER BY at LIMIT ?) RETURNING id
@@ -89,8 +102,11 @@ def prune(db: Connection, series: Sequence[int], drop: Borders) -> list[int]:
 def prune_deeds(db: Connection, drop: Borders) -> bool:
     """The same of what people have done and said, which is of no series; whether there is more."""
     gone = db.execute(_DROP_AUDIT, (drop.audit, MOST_ROWS)).fetchall()
+    told = db.execute(_OF_NO_OUTAGE, (drop.incidents, MOST_ROWS)).fetchall()
+    if told:
+        db.executemany("DELETE FROM deliveries WHERE id = ?", told)
     posts = drop_posts(db, drop.incidents, MOST_POSTS)
-    return len(gone) == MOST_ROWS or posts == MOST_POSTS
+    return MOST_ROWS in {len(gone), len(told)} or posts == MOST_POSTS
 
 
 def _prune(db: Connection, series: int, drop: Borders) -> bool:
@@ -119,10 +135,13 @@ def _drop(db: Connection, table: str, when: str, series: int, border: int, which
 
 
 def _drop_incidents(db: Connection, series: int, border: int) -> bool:
-    ended = db.execute(_ENDED, (series, border, MOST_ROWS)).fetchall()
+    ended = db.execute(_ENDED, (series, border, MOST_OUTAGES)).fetchall()
     if ended:
+        # All that was told of an outage goes at once: who heard of its beginning and not of its end
+        # would be told of it.
+        db.executemany("DELETE FROM deliveries WHERE outage = ?", ended)
         db.executemany("DELETE FROM incidents WHERE id = ?", ended)
-    return len(ended) == MOST_ROWS
+    return len(ended) == MOST_OUTAGES
 
 
 def _thin(db: Connection, series: int, border: int, bucket_seconds: int) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from build import START, WEB, at
@@ -9,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.history import memory, open_store, rows
 
+from kubekuma.model.alert import Delivery, DeliveryStatus, Message
 from kubekuma.model.audit import Act
 from kubekuma.model.meta import Key
+from kubekuma.model.monitor import AlertSeverity
+from kubekuma.model.policy import Happening
 from kubekuma.model.post import PostContent, PostKind, PostStatus, PostUpdate
 from kubekuma.model.result import Outcome, Reason, Timings
 from kubekuma.model.settings import Downsample, Retention
 from kubekuma.model.state import Cause, Charge, Closed, Heartbeat, Opened, Span
 from kubekuma.record.audit import audit, audit_events
 from kubekuma.record.database import Connection
+from kubekuma.record.deliveries import insert_deliveries, open_outages
 from kubekuma.record.heartbeats import heartbeat_row, heartbeats, insert_heartbeats
 from kubekuma.record.incidents import close_incident, incidents, insert_span, open_incident
 from kubekuma.record.latency import latency_series
@@ -147,22 +152,90 @@ def test_the_span_that_was_under_way_stays(db: Connection) -> None:
     assert uptime_within(db, WEB, window) == before
 
 
+def outage(db: Connection, number: int, *, ends: bool = True) -> None:
+    """One on a day, that ends on it."""
+    series, day = series_of(db, WEB, "u1"), at(number * DAY)
+    opened = Opened(
+        id=f"i{number}",
+        started_at=day,
+        confirmed_at=day,
+        cause=Cause(at=day, reason=Reason.TIMEOUT),
+    )
+    open_incident(db, series, "u1", opened)
+    if ends:
+        close_incident(db, Closed(id=f"i{number}", ended_at=at((number + 0.5) * DAY)))
+
+
 def test_outages_go_when_they_ended_long_ago(db: Connection) -> None:
-    series = series_of(db, WEB, "u1")
     for number in range(120):
-        opened = Opened(
-            id=f"i{number}",
-            started_at=at(number * DAY),
-            confirmed_at=at(number * DAY),
-            cause=Cause(at=at(number * DAY), reason=Reason.TIMEOUT),
-        )
-        open_incident(db, series, "u1", opened)
-        if number:
-            close_incident(db, Closed(id=f"i{number}", ended_at=at((number + 0.5) * DAY)))
-    assert drop(db, 120, Retention(incidents_days=5)) == 3
+        outage(db, number, ends=number > 0)
+    assert drop(db, 120, Retention(incidents_days=5)) == 12
     left = [each.id for each in incidents(db, WEB, at(999 * DAY), 99)]
     # The first never ended.
     assert left == ["i119", "i118", "i117", "i116", "i115", "i0"]
+
+
+def told(db: Connection, number: int, **more: Any) -> None:
+    """Of the outage of a day: its beginning, unless ``more`` says so."""
+    happening = more.pop("happening", Happening.DOWN)
+    id_ = f"{number}-{happening}-{count(db, 'deliveries')}"
+    message = Message(
+        id=id_,
+        key=f"i{number}",
+        happening=happening,
+        monitor=WEB,
+        name="web",
+        severity=AlertSeverity.WARNING,
+        title="t",
+        text="x",
+        since=at(number * DAY),
+    )
+    sent = Delivery(
+        id=id_,
+        outage=f"i{number}",
+        provider=Key("shop", "chat"),
+        message=message,
+        created_at=at(number * DAY),
+        next_at=at(number * DAY),
+        **{"status": DeliveryStatus.SENT, **more},
+    )
+    insert_deliveries(db, [sent])
+
+
+def test_what_was_told_goes_with_its_outage_and_nobody_is_told_again(db: Connection) -> None:
+    for number in range(40):
+        outage(db, number, ends=number not in {3, 4})
+        for _ in range(3):
+            told(db, number)
+        if number not in {3, 4, 5}:
+            told(db, number, happening=Happening.UP)
+    # Of the sixth, a message still waits; of the seventh, one was given up.
+    told(db, 5, happening=Happening.UP, status=DeliveryStatus.PENDING)
+    told(db, 6, status=DeliveryStatus.FAILED)
+    drop = borders(Retention(incidents_days=10), at(40 * DAY))
+    lasting = [each.id for each in open_outages(db)]
+    (series,) = all_series(db)
+    more = [series]
+    while more:
+        more = prune(db, more, drop)
+        assert [each.id for each in open_outages(db)] == lasting == ["i3", "i4"]
+        assert not prune_deeds(db, drop)
+    kept = ["i3", "i4", "i5", *(f"i{number}" for number in range(30, 40))]
+    assert sorted(each.id for each in incidents(db, WEB, at(99 * DAY), 99)) == sorted(kept)
+    outages = db.execute("SELECT DISTINCT outage FROM deliveries")
+    assert sorted(id_ for (id_,) in outages) == sorted(kept)
+
+
+def test_what_was_told_of_no_outage_that_is_kept_goes_by_its_own_age(db: Connection) -> None:
+    for number in range(120):
+        told(db, number, status=DeliveryStatus.SENT if number else DeliveryStatus.PENDING)
+    drop = borders(Retention(incidents_days=5), at(120 * DAY))
+    steps = 1
+    while prune_deeds(db, drop):
+        steps += 1
+    assert steps == 3
+    left = db.execute("SELECT outage FROM deliveries ORDER BY created_at").fetchall()
+    assert left == [("i0",), *((f"i{number}",) for number in range(115, 120))]
 
 
 @given(st.lists(st.integers(0, 2000), max_size=40, unique=True), st.integers(1, 60))
