@@ -13,7 +13,7 @@ import trio
 
 from kubekuma.alert.plan import Parent, Situation, plan_alerts
 from kubekuma.alert.render import message_of
-from kubekuma.alert.route import routes
+from kubekuma.alert.route import PLAIN, routes
 from kubekuma.deliver.alertmanager import alertmanager
 from kubekuma.deliver.choose import requests_of
 from kubekuma.deliver.mail import THREADS, send_mail
@@ -152,9 +152,15 @@ class Alerting:
         if found is None:
             return
         monitor = self.parts.running.get(found.key)
-        plan = plan_alerts(self._situation(found, told, monitor))
+        situation = self._situation(found, told, monitor)
+        plan = plan_alerts(situation)
         at = now()
-        messages = [(each, message_of(each, found, monitor, at)) for each in plan.tell]
+        routed = (*situation.flapping_routes, *situation.routes)
+        formats = {each.provider: each.formatting for each in routed}
+        messages = [
+            (each, message_of(each, found, monitor, at, formats.get(each.provider, PLAIN)))
+            for each in plan.tell
+        ]
         deliveries = [
             Delivery(
                 id=message.id,

@@ -1,13 +1,17 @@
-"""A message in words, as it reads unless a policy has templates of its own. Pure."""
+"""A message in words: as its policy has it, or else as everybody's. Pure."""
 
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
+from attrs import evolve
+
 from kubekuma.alert.plan import Tell
+from kubekuma.alert.route import PLAIN
 from kubekuma.model.alert import Message, Outage
 from kubekuma.model.monitor import AlertSeverity, Monitor
-from kubekuma.model.policy import Happening
+from kubekuma.model.policy import Formatting, Happening
+from kubekuma.model.wording import MOST_TEXT, MOST_TITLE, lasting, worded
 
 _WORDS: Final = {
     Happening.DOWN: "is down",
@@ -16,8 +20,25 @@ _WORDS: Final = {
 }
 
 
-def message_of(tell: Tell, outage: Outage, monitor: Monitor | None, now: datetime) -> Message:
+def message_of(
+    tell: Tell,
+    outage: Outage,
+    monitor: Monitor | None,
+    now: datetime,
+    formatting: Formatting = PLAIN,
+) -> Message:
     """What ``tell`` says. ``monitor``: None if it is gone, and its outage has ended with it."""
+    plain = _plain(tell, outage, monitor, now)
+    title = worded(formatting.title_template, plain, MOST_TITLE)
+    text = worded(formatting.body_template, plain, MOST_TEXT)
+    return evolve(
+        plain,
+        title=plain.title if title is None else " ".join(title.split()),
+        text=plain.text if text is None else text,
+    )
+
+
+def _plain(tell: Tell, outage: Outage, monitor: Monitor | None, now: datetime) -> Message:
     spec = monitor.spec if monitor is not None else None
     name = (spec.display_name if spec is not None else None) or str(outage.key)
     return Message(
@@ -31,9 +52,14 @@ def message_of(tell: Tell, outage: Outage, monitor: Monitor | None, now: datetim
         text=_text(tell, outage, monitor, now),
         since=outage.started_at,
         until=outage.ended_at if tell.happening is Happening.UP else None,
+        at=now,
         reason=outage.reason,
+        detail=outage.message,
         reminder=tell.reminder,
+        type=spec.type.value if spec is not None else "",
+        target=spec.target_text if spec is not None else "",
         tags=spec.tags if spec is not None else (),
+        labels=dict(monitor.meta.labels) if monitor is not None else {},
         links={each.name: each.url for each in spec.links} if spec is not None else {},
         facts=dict(spec.annotations) if spec is not None else {},
     )
@@ -43,17 +69,6 @@ def message_id(outage: Outage, tell: Tell) -> str:
     """The same for one happening of one outage and provider, whoever works it out, and when."""
     parts = (outage.id, str(tell.provider), tell.happening.value, str(tell.reminder))
     return sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def lasting(length: timedelta) -> str:
-    """A length for people: its two largest units."""
-    seconds = max(0, int(length.total_seconds()))
-    parts: list[str] = []
-    for unit, letter in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
-        count, seconds = divmod(seconds, unit)
-        if count or (letter == "s" and not parts):
-            parts.append(f"{count} {letter}")
-    return " ".join(parts[:2])
 
 
 def _title(name: str, tell: Tell, monitor: Monitor | None) -> str:

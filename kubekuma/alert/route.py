@@ -8,13 +8,14 @@ import attrs
 
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
-from kubekuma.model.policy import Happening, Policy
+from kubekuma.model.policy import Formatting, Happening, Policy
 from kubekuma.model.provider import Provider
 from kubekuma.model.reach import reaches, selector
 from kubekuma.validate.lending import provider_key, why_not
 from kubekuma.validate.seen import Objects, all_in_force, in_force
 
 DEFAULT_WAIT: Final = timedelta(seconds=10)
+PLAIN: Final = Formatting()
 _TRIGGERS: Final[Mapping[Happening, str]] = {
     Happening.DOWN: "on_down",
     Happening.UP: "on_up",
@@ -44,6 +45,7 @@ class Route:
     after: timedelta = timedelta(0)
     wait: timedelta = timedelta(0)  # for more messages, to put them together
     resend: timedelta | None = None
+    formatting: Formatting = PLAIN
 
 
 def routes(monitor: Monitor, happening: Happening, directory: Directory) -> tuple[Route, ...]:
@@ -123,6 +125,7 @@ def _of_policy(
                 after=timedelta(minutes=each.after_minutes),
                 wait=timedelta(seconds=routing.group.wait_seconds),
                 resend=timedelta(minutes=minutes) if minutes else None,
+                formatting=policy.spec.formatting,
             )
 
 

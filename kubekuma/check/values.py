@@ -10,7 +10,7 @@ from kubekuma.check.context import Check
 from kubekuma.check.finding import CheckFailed
 from kubekuma.check.redact import forms
 from kubekuma.kit.http_headers import is_header_value
-from kubekuma.kit.template import compact, fill, names_in
+from kubekuma.kit.placeholder import compact, fill, names_in
 from kubekuma.kit.url import MAX_LENGTH, Url, parse_url
 from kubekuma.model.result import Reason
 from kubekuma.model.target import Body, ScenarioValue, StepRequest

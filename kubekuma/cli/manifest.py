@@ -9,11 +9,12 @@ import attrs
 import yaml
 
 from kubekuma.kit.documents import Document, json_document, yaml_documents
-from kubekuma.model.kinds import KINDS, MONITOR_SET, kind_named
+from kubekuma.model.kinds import KINDS, MONITOR_SET, POLICY, PROVIDER, kind_named
 from kubekuma.model.meta import GROUP
 from kubekuma.validate.load import load, unknown_fields
 from kubekuma.validate.monitor_set import item_errors
 from kubekuma.validate.rule import FieldError, Rejected
+from kubekuma.validate.templates import policy_templates, provider_templates
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 
@@ -129,6 +130,10 @@ def _errors(manifest: Manifest) -> Iterator[FieldError]:
         yield from loaded.errors
     elif kind is MONITOR_SET:
         yield from item_errors(loaded)
+    elif kind is POLICY:
+        yield from policy_templates(loaded.spec)
+    elif kind is PROVIDER:
+        yield from provider_templates(loaded.spec)
 
 
 def _is_patch(value: object) -> bool:

@@ -59,9 +59,14 @@ class Message:
     text: str
     since: datetime
     until: datetime | None = None
+    at: datetime | None = None  # when it was decided
     reason: str = ""
+    detail: str = ""  # what the check said
     reminder: int = 0  # the how manieth; 0: the first message
+    type: str = ""  # of the monitor
+    target: str = ""  # for people, without credentials
     tags: tuple[str, ...] = ()
+    labels: Mapping[str, str] = attrs.field(factory=dict)
     links: Mapping[str, str] = attrs.field(factory=dict)  # URL by name
     facts: Mapping[str, str] = attrs.field(factory=dict)  # the monitor's annotations
 

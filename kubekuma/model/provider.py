@@ -165,6 +165,12 @@ class WebhookConfig:
         "Key of an HMAC-SHA256 of the body, sent as X-KubeKuma-Signature.", default=None
     )
 
+    @property
+    def sends_json(self) -> bool:
+        """Whether its body is said to be JSON."""
+        kind = self.content_type.partition(";")[0].strip().lower()
+        return kind == "application/json" or kind.endswith("+json")
+
 
 @attrs.frozen(kw_only=True)
 class GotifyConfig:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from kubekuma.kit.template import names_in
+from kubekuma.kit.placeholder import names_in
 from kubekuma.model.criteria import SuccessCriteria
 from kubekuma.model.field import Rule, at_most_one, exactly_one, needed_when, says
 from kubekuma.model.meta import SecretKeyRef

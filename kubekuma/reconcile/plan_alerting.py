@@ -1,6 +1,6 @@
 """Plans for what says who is told: providers and policies. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +11,8 @@ from kubekuma.model.reach import selector
 from kubekuma.reconcile.outcome import NOT_ATTEMPTED, Outcome, Said, refused
 from kubekuma.reconcile.world import World, count
 from kubekuma.validate.lending import why_not
+from kubekuma.validate.rule import FieldError
+from kubekuma.validate.templates import policy_templates, provider_templates
 
 IN_FORCE: Final = Said(Truth.TRUE, "InForce")
 # What this version sends to.
@@ -47,6 +49,8 @@ def plan_provider(provider: Provider, world: World, _: datetime) -> Outcome:
         reconciled = _later(f"nothing is sent to providers of type {provider.spec.type}")
     elif not provider.spec.enabled:
         reconciled = Said(Truth.TRUE, "Disabled", "spec.enabled is false")
+    elif wrong := [*provider_templates(provider.spec)]:
+        reconciled = _badly_worded(wrong)
     elif missing := [*_not_yet(_UNSENT, provider.spec)]:
         reconciled = _later(f"in force, but for {', '.join(missing)}")
     status = ProviderStatus(**world.delivered(provider.meta.key))
@@ -67,8 +71,11 @@ def plan_policy(policy: Policy, world: World, _: datetime) -> Outcome:
         monitor_count=count(world.monitors, selector(policy.spec.match, namespace, world.home)),
     )
     reconciled = IN_FORCE
+    wrong = [*policy_templates(policy.spec)]
     if missing:
-        reconciled = refused("ProviderMissing", "; ".join(missing))
+        reconciled = refused("ProviderMissing", "; ".join((*missing, *map(str, wrong))))
+    elif wrong:
+        reconciled = _badly_worded(wrong)
     elif later := [*_not_yet(_UNFOLLOWED, policy.spec)]:
         reconciled = _later(f"in force, but for {', '.join(later)}")
     return Outcome(reconciled=reconciled, status=status)
@@ -87,6 +94,11 @@ def _missing(policy: Policy, world: World) -> Iterator[str]:
             yield f"{path}: {why}"
 
 
+def _badly_worded(wrong: Sequence[FieldError]) -> Said:
+    said = "; ".join(map(str, wrong))
+    return refused("BadTemplate", f"in force, with the default texts: {said}")
+
+
 def _later(what: str) -> Said:
     return refused("NotImplemented", f"{what}: a later version does that")
 
@@ -101,13 +113,9 @@ _UNFOLLOWED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "spec.routing.dedupe": lambda it: it.routing.dedupe,
     "spec.routing.rateLimit": lambda it: it.routing.rate_limit,
     "spec.routing.activeTimes": lambda it: it.routing.active_times,
-    "spec.formatting": lambda it: it.formatting.title_template or it.formatting.body_template,
     "spec.fallback": lambda it: it.fallback,
 }
 _UNSENT: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "spec.config.webhook.bodyTemplate": lambda it: (
-        it.config.webhook is not None and it.config.webhook.body_template
-    ),
     "spec.testOnCreate": lambda it: it.test_on_create,
     "spec.priorityMap": lambda it: it.priority_map != PriorityMap(),
 }

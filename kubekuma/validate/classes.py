@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from kubekuma.kit.pattern import occurs
-from kubekuma.kit.template import compact
+from kubekuma.kit.placeholder import compact
 from kubekuma.model.criteria import (
     DECIMAL,
     Expectation,

@@ -106,6 +106,35 @@ async def test_an_outage_and_its_end_are_told_with_what_there_is_to_say(
         )
 
 
+async def test_a_policy_has_words_of_its_own_and_a_bad_one_silences_nobody(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    words = {
+        "titleTemplate": "{% if event == 'up' %}Over{% else %}Help{% endif %}: {{ monitor.name }}",
+        "bodyTemplate": "{{ nobody.knows }}",
+    }
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(hook(receiver))
+        worded = policy()
+        worded["spec"]["formatting"] = words
+        await api.apply(worded)
+        seen = await until(
+            partial(api.get, POLICY), lambda it: condition(it, "Reconciled")[0] == "False"
+        )
+        assert condition(seen, "Valid")[0] == "True"
+        assert condition(seen, "Reconciled")[1] == "BadTemplate"
+        assert "bodyTemplate: line 1, column 4: there is no nobody.knows" in str(seen["status"])
+        await up(api, site)
+        site.status = "500 Oops"
+        await told(receiver, DOWN)
+        site.status = "200 OK"
+        await told(receiver, DOWN, UP)
+        down, over = receiver.got
+        assert (down["title"], over["title"]) == ("Help: web", "Over: web")
+        assert "StatusMismatch: the status is 500" in down["text"]
+
+
 async def test_a_receiver_that_is_ill_gets_everything_once_it_is_well(
     nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,3 +153,25 @@ def test_what_is_nearly_ours_is_not_passed_over(
     (folder / "a.yaml").write_text(GOOD.replace(*change))
     assert main(["validate", "a.yaml"]) == 1
     assert said in capsys.readouterr().out
+
+
+def test_a_bad_template_is_told_with_its_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "a.yaml").write_text("""\
+apiVersion: monitoring.kubekuma.io/v1
+kind: NotificationPolicy
+metadata:
+  name: all
+spec:
+  routing:
+    providers:
+      - ref: {name: chat}
+  formatting:
+    titleTemplate: "{{ titel }}"
+""")
+    assert main(["validate", "a.yaml"]) == 1
+    assert capsys.readouterr().out == (
+        "a.yaml:10: NotificationPolicy all: spec.formatting.titleTemplate:"
+        " line 1, column 4: there is no titel: is title meant?\n"
+    )

@@ -21,6 +21,7 @@ from kubekuma.model.meta import Key, SecretKeyRef
 from kubekuma.model.monitor import AlertSeverity
 from kubekuma.model.policy import Happening
 from kubekuma.model.provider import ProviderSpec, ProviderType
+from kubekuma.model.wording import message_view
 from kubekuma.reconcile.plan_alerting import TYPES
 from kubekuma.validate.decode import decoded
 
@@ -128,6 +129,43 @@ def test_what_is_signed_is_the_body() -> None:
     headers = dict(request.headers)
     expected = hmac.digest(b"t0ken", request.body, "sha256").hex()
     assert headers["X-KubeKuma-Signature"] == f"sha256={expected}"
+
+
+def body(template: str, message: Message = DOWN, **more: Any) -> tuple[str, str]:
+    (request,) = requests_of(spec("webhook", bodyTemplate=template, **more), message, secret)
+    signature = hmac.digest(b"t0ken", request.body, "sha256").hex()
+    headers = dict(request.headers)
+    assert headers["X-KubeKuma-Signature"] == f"sha256={signature}"
+    return headers["Content-Type"], request.body.decode()
+
+
+def test_a_body_may_be_ones_own() -> None:
+    template = '{"who": {{ monitor.displayName | json }}, "why": {{ reason | json }}}'
+    assert body(template) == (
+        "application/json",
+        '{"who": "The <Shop> & more", "why": "StatusMismatch"}',
+    )
+    assert body("{{ event }}: {{ title }}", contentType="text/plain") == (
+        "text/plain",
+        "down: The <Shop> & more is down",
+    )
+
+
+@pytest.mark.parametrize(
+    ("template", "more"),
+    [
+        ("{{ titel }}", {}),
+        ("{{ titel }}", {"contentType": "text/plain"}),
+        ('{"text": "{{ text }}"}', {}),
+        ("{% if endedAt %}over{% endif %}", {"contentType": "text/plain"}),
+    ],
+)
+def test_a_body_that_fails_is_the_default_and_never_nothing(
+    template: str, more: dict[str, Any]
+) -> None:
+    kind, found = body(template, **more)
+    assert kind == "application/json"
+    assert json.loads(found) == message_view(DOWN)
 
 
 def test_a_request_shows_nothing_of_itself() -> None:

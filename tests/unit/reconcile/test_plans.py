@@ -18,6 +18,8 @@ HOOK: dict[str, Any] = {
     "config": {"webhook": {"url": "https://hooks.example.org/"}},
 }
 HASH = {"name": "alice", "key": "hash"}
+HOOK_AT = ("NotificationProvider", "hook")
+BODY = "spec.config.webhook.bodyTemplate"
 
 
 def plan(
@@ -83,6 +85,40 @@ def test_a_policy_without_its_provider_says_which() -> None:
     assert status(found)["providersResolved"] == 1
     cluster.put(resource("NotificationProvider", "hook", generation=2, **HOOK, enabled=False))
     assert "is switched off" in said(plan(cluster, "NotificationPolicy", "p"))
+
+
+def test_a_bad_template_is_told_and_ends_nothing() -> None:
+    formatting = {"titleTemplate": "{{ titel }}", "bodyTemplate": "{{ title }}\n{% if title %}"}
+    cluster = Cluster().put(policy(formatting=formatting), resource(*HOOK_AT, **HOOK))
+    assert said(plan(cluster, "NotificationPolicy", "p")) == (
+        "BadTemplate: in force, with the default texts:"
+        " spec.formatting.titleTemplate: line 1, column 4: there is no titel: is title meant?;"
+        " spec.formatting.bodyTemplate: line 2, column 1: this if needs an endif"
+    )
+    cluster.put(policy(generation=2, formatting={"titleTemplate": "{{ monitor.name }}"}))
+    assert plan(cluster, "NotificationPolicy", "p").reconciled.reason == "InForce"
+
+
+@pytest.mark.parametrize(
+    ("template", "wrong"),
+    [
+        ('{"text": {{ text | json }}, "tags": {{ monitor.tags | json }}}', ""),
+        ('{"text": "{{ text }}"}', "must make JSON of any text: put what is in quotes through"),
+        ('{"text": {{ txt }}}', "line 1, column 13: there is no txt: is text meant?"),
+    ],
+)
+def test_the_body_of_a_webhook_must_be_what_its_content_type_says(
+    template: str, wrong: str
+) -> None:
+    config = {"webhook": {"url": "https://h/", "bodyTemplate": template}}
+    cluster = Cluster().put(resource(*HOOK_AT, type="webhook", config=config))
+    found = plan(cluster, "NotificationProvider", "hook")
+    expected = f"BadTemplate: in force, with the default texts: {BODY}: {wrong}"
+    assert said(found).startswith(expected if wrong else "InForce")
+    plain = {"webhook": {**config["webhook"], "contentType": "text/plain"}}
+    cluster.put(resource(*HOOK_AT, generation=2, type="webhook", config=plain))
+    found = plan(cluster, "NotificationProvider", "hook")
+    assert (found.reconciled.reason == "BadTemplate") is wrong.startswith("line")
 
 
 @pytest.mark.parametrize(
