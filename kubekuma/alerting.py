@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final
 
 import attrs
-import httpx
 import structlog
 import trio
 
@@ -15,11 +14,11 @@ from kubekuma.alert.plan import Parent, Situation, plan_alerts
 from kubekuma.alert.render import message_of
 from kubekuma.alert.route import PLAIN, routes
 from kubekuma.deliver.alertmanager import alertmanager
-from kubekuma.deliver.choose import requests_of
-from kubekuma.deliver.mail import THREADS, send_mail
 from kubekuma.deliver.request import Secret, SecretMissing
-from kubekuma.deliver.send import NotSent, new_client, send, send_to_any
+from kubekuma.deliver.send import Taken, send, send_to_any
 from kubekuma.deliver.service import run_deliveries
+from kubekuma.deliver.tell import Teller
+from kubekuma.deliver.trial import trials
 from kubekuma.kit.bell import Bell
 from kubekuma.kit.contain import contain
 from kubekuma.kit.workqueue import WorkQueue
@@ -29,7 +28,7 @@ from kubekuma.model.kinds import PROVIDER
 from kubekuma.model.meta import Key, SecretKeyRef
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.policy import Happening
-from kubekuma.model.provider import AlertmanagerConfig, Provider, SmtpConfig
+from kubekuma.model.provider import AlertmanagerConfig, Provider
 from kubekuma.model.result import Outcome
 from kubekuma.model.state import Verdict
 from kubekuma.parts import Parts, now
@@ -39,6 +38,7 @@ from kubekuma.record.database import Connection, StoreError
 from kubekuma.record.deliveries import (
     drop_unheard,
     due_deliveries,
+    fared,
     insert_deliveries,
     lasting_messages,
     oldest_waiting,
@@ -61,6 +61,8 @@ PARENT_BUDGET: Final = timedelta(seconds=60)
 # How often an Alertmanager hears that an outage lasts, and of how many at once.
 REMIND_SECONDS: Final = 60.0
 PORTION: Final = 500
+# A test that could not be put into the outbox is put there later.
+TRY_SECONDS: Final = 30.0
 
 
 @attrs.define(eq=False)
@@ -72,9 +74,8 @@ class Alerting:
     check_now: Callable[[Key], None]
     _queue: WorkQueue[str] = attrs.field(factory=WorkQueue, init=False)
     _bell: Bell = attrs.field(factory=Bell, init=False)
-    _mailers: trio.CapacityLimiter = attrs.field(
-        factory=partial(trio.CapacityLimiter, THREADS), init=False
-    )
+    _routed: Bell = attrs.field(factory=Bell, init=False)
+    _teller: Teller = attrs.field(factory=partial(Teller, now), init=False)
 
     def noticed(self, recorded: Sequence[Recorded]) -> None:
         """Look at the outages of what is recorded now."""
@@ -99,27 +100,32 @@ class Alerting:
         """Policies, providers, or who holds others back have changed."""
         for key in self.parts.ledger.states:
             self.look_at(key)
+        self._routed.ring()
 
     def _look_at_held_by(self, parents: set[Key]) -> None:
         for key, monitor in self.parts.running.items():
             if not parents.isdisjoint(_parent_keys(monitor)):
                 self.look_at(key)
 
+    async def recall(self) -> None:
+        """Know how providers fared before we came."""
+        self.parts.deliveries.recall(await self.store.read(fared))
+
     async def run(self) -> None:
         """Plan and send, until cancelled. What an earlier run left open goes on."""
         for each in await self.store.read(open_outages):
             self._queue.add(each.id)
-        http = new_client()
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._plan_all)
-                nursery.start_soon(self._remind_alertmanagers, http)
+                nursery.start_soon(self._remind_alertmanagers)
+                nursery.start_soon(self._try_providers)
                 nursery.start_soon(
                     run_signs_of_life,
                     lambda: self.parts.settings.heartbeat,
                     partial(self.parts.secrets.value, self.parts.config.kube_namespace),
                     self._work,
-                    partial(send, http=http),
+                    partial(send, http=self._teller.http),
                     now,
                 )
                 nursery.start_soon(
@@ -127,7 +133,7 @@ class Alerting:
                         run_deliveries,
                         StoredOutbox(self.store),
                         partial(in_force, self.parts.resources.world.providers),
-                        tell=partial(self._tell, http),
+                        tell=self._tell,
                         bell=self._bell,
                         deliveries=self.parts.deliveries,
                         changed=self._fares,
@@ -135,8 +141,7 @@ class Alerting:
                     )
                 )
         finally:
-            with trio.move_on_after(1, shield=True):
-                await http.aclose()
+            await self._teller.aclose()
 
     async def _plan_all(self) -> None:
         while True:
@@ -231,23 +236,44 @@ class Alerting:
                 self.check_now(key)
             yield found_parent
 
-    async def _tell(self, http: httpx.AsyncClient, provider: Provider, message: Message) -> None:
+    async def _tell(self, provider: Provider, message: Message) -> Taken:
         self.parts.leadership.check()
-        secret = await self._secrets(provider)
-        try:
-            if isinstance(mail := provider.spec.config_in_use, SmtpConfig):
-                await send_mail(mail, message, secret, now(), self._mailers)
-                return
-            if isinstance(config := provider.spec.config_in_use, AlertmanagerConfig):
-                await send_to_any(alertmanager(config, [message], secret, now()), http)
-                return
-            requests = requests_of(provider.spec, message, secret)
-        except SecretMissing as error:
-            raise NotSent(said=str(error)) from error
-        for request in requests:
-            await send(request, http)
+        return await self._teller.tell(provider.spec, message, await self._secrets(provider))
 
-    async def _remind_alertmanagers(self, http: httpx.AsyncClient) -> None:
+    async def _try_providers(self) -> None:
+        """Send a test to each provider that asks for one: once, however often we start."""
+        tried: set[str] = set()
+
+        async def try_(provider: Provider) -> None:
+            at, occasion = now(), f"test:{provider.meta.uid}"
+            deliveries = [
+                Delivery(
+                    id=each.id,
+                    outage=occasion,
+                    provider=provider.meta.key,
+                    message=each,
+                    created_at=at,
+                    next_at=at,
+                )
+                for each in trials(provider, occasion, at)
+            ]
+            await self.store.write_durably(insert_deliveries, deliveries)
+            tried.add(provider.meta.uid)
+            self._bell.ring()
+
+        while True:
+            changed, seconds = self._routed.next_ring, float("inf")
+            for each in all_in_force(self.parts.resources.world.providers):
+                if each.spec.test_on_create and each.spec.enabled and each.meta.uid not in tried:
+                    failed = "provider not tried"
+                    error = await contain(
+                        partial(try_, each), failed=failed, provider=str(each.meta.key)
+                    )
+                    seconds = TRY_SECONDS if error is not None else seconds
+            with trio.move_on_after(seconds):
+                await changed.wait()
+
+    async def _remind_alertmanagers(self) -> None:
         """Say of every outage that it lasts: without a word of ours, its alert ends."""
         while True:
             await trio.sleep(REMIND_SECONDS)
@@ -255,20 +281,18 @@ class Alerting:
                 config = provider.spec.config_in_use
                 if isinstance(config, AlertmanagerConfig) and provider.spec.enabled:
                     await contain(
-                        partial(self._remind, http, provider, config),
+                        partial(self._remind, provider, config),
                         failed="alerts could not be prolonged",
                         provider=str(provider.meta.key),
                     )
 
-    async def _remind(
-        self, http: httpx.AsyncClient, provider: Provider, config: AlertmanagerConfig
-    ) -> None:
+    async def _remind(self, provider: Provider, config: AlertmanagerConfig) -> None:
         self.parts.leadership.check()
         lasting = await self.store.read(lasting_messages, provider.meta.key)
         secret = await self._secrets(provider)
         for start in range(0, len(lasting), PORTION):
             portion = lasting[start : start + PORTION]
-            await send_to_any(alertmanager(config, portion, secret, now()), http)
+            await send_to_any(alertmanager(config, portion, secret, now()), self._teller.http)
 
     async def _secrets(self, provider: Provider) -> Secret:
         namespace, found = provider.meta.key.namespace, {}

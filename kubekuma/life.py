@@ -53,7 +53,7 @@ async def run_signs_of_life(
     settings: Callable[[], Heartbeat | None],
     secret: Callable[[SecretKeyRef], Awaitable[bytes | None]],
     work: Callable[[], Awaitable[Work]],
-    send: Callable[[Request], Awaitable[None]],
+    send: Callable[[Request], Awaitable[object]],
     now: Callable[[], datetime],
 ) -> None:
     """Give a sign each interval, for ever: that all is well, or at ``/fail`` why it is not.
@@ -83,7 +83,7 @@ async def _sign(
     heartbeat: Heartbeat,
     secret: Callable[[SecretKeyRef], Awaitable[bytes | None]],
     ailment: str,
-    send: Callable[[Request], Awaitable[None]],
+    send: Callable[[Request], Awaitable[object]],
 ) -> None:
     ref = heartbeat.url_from_secret_ref
     value = await secret(ref)

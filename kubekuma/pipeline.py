@@ -68,6 +68,7 @@ class Pipeline:
     ) -> None:
         """Start sinks before sources; at ``stop``, end sources before sinks."""
         self._alerting = Alerting(self.parts, store, self._check_now)
+        await self._alerting.recall()
         async with trio.open_nursery() as watches:
             await watches.start(self.parts.workloads.run)
             await self._run_stages(writer, stop, started)

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,17 +18,14 @@ from kubekuma.check.inside import Inside
 from kubekuma.check.run import run_check
 from kubekuma.check.tls_context import SslContexts
 from kubekuma.cli.environment import Mistake
-from kubekuma.cli.inside import InFiles, looking
-from kubekuma.cli.manifest import Manifest, findings, manifest_files, read_file
+from kubekuma.cli.given import Secrets, chosen, declare_secrets, given_secrets, manifests_in
+from kubekuma.cli.inside import InFiles, in_files, looking
 from kubekuma.kit.log import configure_logging
-from kubekuma.model.kinds import MONITOR, MONITOR_SET
+from kubekuma.model.kinds import MONITOR
 from kubekuma.model.meta import SecretKeyRef
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.result import CheckResult, Outcome
 from kubekuma.model.settings import AddressPolicy, Networking
-from kubekuma.validate.load import load, load_monitor
-from kubekuma.validate.monitor_set import expanded
-from kubekuma.validate.rule import Rejected
 
 PASSED: Final = 0
 FAILED: Final = 1
@@ -45,13 +42,7 @@ def declare(command: argparse.ArgumentParser) -> None:
         help="manifest with a Monitor; a group's members are looked for in it",
     )
     command.add_argument("--name", help="which Monitor, if the file has several")
-    command.add_argument(
-        "--secret",
-        action="append",
-        default=[],
-        metavar="NAME/KEY=FILE",
-        help="the value of a Secret's key, read from FILE; may be repeated",
-    )
+    declare_secrets(command)
     command.add_argument("--json", action="store_true", help="print the result as JSON")
     command.set_defaults(run=run)
 
@@ -59,21 +50,18 @@ def declare(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, _: Mapping[str, str]) -> int:
     """Check the monitor and print what came of it."""
     configure_logging("error", sys.stderr)
-    manifests = _manifests(options.file)
-    monitor = _monitor(options.file, manifests, options.name)
+    monitor: Monitor = chosen(MONITOR, options.file, options.name)
     lacking = missing(monitor.spec)
     if lacking is not None:
         raise Mistake(f"{options.file}: this version has no checker for {lacking}")
-    secrets = dict(map(_secret, options.secret))
-    result = trio.run(_check, monitor, _in_files(manifests), secrets)
+    others = in_files(manifests_in(options.file))
+    result = trio.run(_check, monitor, others, given_secrets(options))
     print(json.dumps(view(monitor, result), indent=2) if options.json else text(monitor, result))
     good = result.outcome in {Outcome.PASSED, Outcome.DEGRADED}
     return PASSED if good is not monitor.spec.invert else FAILED
 
 
-async def _check(
-    monitor: Monitor, others: InFiles, secrets: Mapping[tuple[str, str], bytes]
-) -> CheckResult:
+async def _check(monitor: Monitor, others: InFiles, secrets: Secrets) -> CheckResult:
     async def secret(_: str, ref: SecretKeyRef) -> bytes | None:
         await trio.lowlevel.checkpoint()
         return secrets.get((ref.name, ref.key))
@@ -146,51 +134,3 @@ def view(monitor: Monitor, result: CheckResult) -> Mapping[str, object]:
         },
         "transcript": list(result.transcript),
     }
-
-
-def _in_files(manifests: Sequence[Manifest]) -> InFiles:
-    """Every valid monitor of ``manifests``, those of sets among them."""
-    found: list[Monitor | Rejected] = []
-    for each in manifests:
-        if each.kind == MONITOR.name:
-            found.append(load_monitor(each.value))
-        elif each.kind == MONITOR_SET.name:
-            whole = load(MONITOR_SET, each.value)
-            if not isinstance(whole, Rejected):
-                found += (item.resource for item in expanded(whole))
-    return InFiles({each.meta.key: each for each in found if isinstance(each, Monitor)})
-
-
-def _monitor(file: Path, manifests: Sequence[Manifest], name: str | None) -> Monitor:
-    found = [each for each in manifests if each.kind == MONITOR.name]
-    named = [each for each in found if name is None or each.title == f"Monitor {name}"]
-    if len(named) != 1:
-        there = ", ".join(each.title for each in found) or "none"
-        raise Mistake(f"{file}: one Monitor is wanted: name it with --name ({there})")
-    mistakes = list(findings(named[0]))
-    loaded = load_monitor(named[0].value)
-    if mistakes or isinstance(loaded, Rejected):
-        raise Mistake("\n".join(["the manifest is not valid", *map(str, mistakes)]))
-    return loaded
-
-
-def _manifests(file: Path) -> list[Manifest]:
-    try:
-        read = [read_file(each) for each in manifest_files([file])]
-    except OSError as error:
-        raise Mistake(f"{error.filename}: {error.strerror}") from error
-    for _, unreadable in read:
-        if unreadable:
-            raise Mistake("\n".join(map(str, unreadable)))
-    return [manifest for manifests, _ in read for manifest in manifests]
-
-
-def _secret(given: str) -> tuple[tuple[str, str], bytes]:
-    place, _, file = given.partition("=")
-    name, _, key = place.partition("/")
-    if not (name and key and file):
-        raise Mistake(f"--secret is {given!r}: must be NAME/KEY=FILE, for example api/token=t.txt")
-    try:
-        return (name, key), Path(file).read_bytes().rstrip(b"\n")
-    except OSError as error:
-        raise Mistake(f"--secret {place}: {file}: {error.strerror}") from error

@@ -3,7 +3,7 @@
 Of senders only the running program hears.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import attrs
@@ -11,14 +11,19 @@ import trio
 
 from kubekuma.check.finding import CheckFailed
 from kubekuma.check.inside import Inside, Member
+from kubekuma.cli.manifest import Manifest
 from kubekuma.kube.client import KubeClient
 from kubekuma.kube.credentials import NoCredentialsError, load_credentials
+from kubekuma.model.kinds import MONITOR, MONITOR_SET
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.result import CheckResult, Outcome, Reason
 from kubekuma.model.state import Verdict
 from kubekuma.model.workload import Workload
 from kubekuma.reconcile.members import members
+from kubekuma.validate.load import load, load_monitor
+from kubekuma.validate.monitor_set import expanded
+from kubekuma.validate.rule import Rejected
 from kubekuma.validate.seen import Seen
 from kubekuma.workloads import Workloads
 
@@ -51,6 +56,19 @@ class InFiles:
     def keys(self) -> Collection[Key]:
         """The names of all."""
         return self.by_key.keys()
+
+
+def in_files(manifests: Iterable[Manifest]) -> InFiles:
+    """Every valid monitor of ``manifests``, those of sets among them."""
+    found: list[Monitor | Rejected] = []
+    for each in manifests:
+        if each.kind == MONITOR.name:
+            found.append(load_monitor(each.value))
+        elif each.kind == MONITOR_SET.name:
+            whole = load(MONITOR_SET, each.value)
+            if not isinstance(whole, Rejected):
+                found += (item.resource for item in expanded(whole))
+    return InFiles({each.meta.key: each for each in found if isinstance(each, Monitor)})
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "standalone": "the same, with a small Kubernetes API of its own: no cluster needed",
     "validate": "check manifests without a cluster",
     "check": "run one monitor of a manifest once, and show what happens",
+    "notify": "try a provider: send one message now, and show what it answers",
     "db": "look after the history: stats, backup, restore, export, verify",
     "schema": "write CRDs, JSON Schemas and the field reference",
 }

@@ -13,7 +13,7 @@ import trio
 
 from kubekuma.deliver.look import colour, links, sign
 from kubekuma.deliver.request import Secret
-from kubekuma.deliver.send import NotSent
+from kubekuma.deliver.send import NotSent, Taken
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import SmtpConfig, SmtpSecurity
 
@@ -47,13 +47,14 @@ async def send_mail(
     secret: Secret,
     now: datetime,
     limiter: trio.CapacityLimiter,
-) -> None:
+) -> Taken:
     """Hand the mail to the server. Raises NotSent, SecretMissing."""
     login = None
     if config.username_secret_ref is not None and config.password_secret_ref is not None:
         login = secret(config.username_secret_ref), secret(config.password_secret_ref)
     hand_over = partial(_hand_over, config, mail_of(config, message, now), login)
     await trio.to_thread.run_sync(hand_over, limiter=limiter, abandon_on_cancel=True)
+    return Taken(said="the mail server takes it")
 
 
 def _hand_over(config: SmtpConfig, mail: EmailMessage, login: tuple[str, str] | None) -> None:

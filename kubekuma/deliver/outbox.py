@@ -49,7 +49,8 @@ def not_sent(
         status=DeliveryStatus.FAILED if over else DeliveryStatus.PENDING,
         attempts=delivery.attempts + 1,
         error=error,
-        next_at=next_at,
+        # What is over has no next time: that of its last try stays.
+        next_at=now if over else next_at,
     )
 
 

@@ -29,7 +29,14 @@ class NotSent(Exception):  # noqa: N818 - a state of things
         return self.said
 
 
-async def send(request: Request, http: httpx.AsyncClient) -> None:
+@attrs.frozen(kw_only=True)
+class Taken:
+    """A message has arrived. ``said``: what was answered to it, for people."""
+
+    said: str
+
+
+async def send(request: Request, http: httpx.AsyncClient) -> Taken:
     """Send ``request`` once. Raises NotSent."""
     try:
         async with http.stream(
@@ -50,28 +57,28 @@ async def send(request: Request, http: httpx.AsyncClient) -> None:
         # Its text may quote the URL.
         raise NotSent(said=_WORDS.get(type(error), type(error).__name__)) from error
     status = response.status_code
-    if 200 <= status < 300:
-        return
-    lasting = status < 500 and status not in _LATER
     text = said[:MOST_SAID].decode("utf-8", "replace").strip()
+    answered = f"it answers {status}{f': {text}' if text else ''}"
+    if 200 <= status < 300:
+        return Taken(said=answered)
     raise NotSent(
-        said=f"it answers {status}{f': {text}' if text else ''}",
-        lasting=lasting,
+        said=answered,
+        lasting=status < 500 and status not in _LATER,
         retry_after_seconds=_seconds(response.headers.get("Retry-After")),
     )
 
 
-async def send_to_any(requests: Sequence[Request], http: httpx.AsyncClient) -> None:
+async def send_to_any(requests: Sequence[Request], http: httpx.AsyncClient) -> Taken:
     """Send all of ``requests``; that one of them arrives is enough. Raises NotSent."""
-    arrived, failure = False, NotSent(said="there is nowhere to send it", lasting=True)
+    taken, failure = None, NotSent(said="there is nowhere to send it", lasting=True)
     for request in requests:
         try:
-            await send(request, http)
-            arrived = True
+            taken = await send(request, http)
         except NotSent as error:
             failure = error
-    if not arrived:
+    if taken is None:
         raise failure
+    return taken
 
 
 def new_client() -> httpx.AsyncClient:

@@ -1,10 +1,10 @@
 """Empties the outbox: provider by provider, in order, and none of them waits for another."""
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 import structlog
@@ -12,11 +12,11 @@ import trio
 
 from kubekuma.deliver.choose import KEYED, per_minute
 from kubekuma.deliver.outbox import DIGEST, aged, digest, not_sent, sent
-from kubekuma.deliver.send import NotSent
+from kubekuma.deliver.send import NotSent, Taken
 from kubekuma.kit.bell import Bell
 from kubekuma.kit.contain import contain
 from kubekuma.kit.pace import Pace
-from kubekuma.model.alert import Delivery, DeliveryStatus, Message
+from kubekuma.model.alert import Delivery, DeliveryStatus, Fared, Message
 from kubekuma.model.meta import Key
 from kubekuma.model.provider import Provider
 
@@ -27,6 +27,10 @@ PORTION: Final = 100
 AGAIN: Final = timedelta(seconds=30)
 # As long as a policy may have messages wait for others.
 LONGEST_WAIT: Final = timedelta(seconds=600)
+
+
+# Sends one message once. Raises NotSent.
+Tell: TypeAlias = Callable[[Provider, Message], Awaitable[Taken]]
 
 
 class Outbox(Protocol):
@@ -49,14 +53,27 @@ class Deliveries:
     sent: dict[Key, int] = attrs.field(factory=dict)
     failed: dict[Key, int] = attrs.field(factory=dict)
     last_sent_at: dict[Key, datetime] = attrs.field(factory=dict)
+    last_test_at: dict[Key, datetime] = attrs.field(factory=dict)
     errors: dict[Key, str] = attrs.field(factory=dict)  # of the last try, if that failed
+
+    def recall(self, fared: Iterable[Fared]) -> None:
+        """Begin with what is known from earlier runs."""
+        for each in fared:
+            for known, value in (
+                (self.last_sent_at, each.sent_at),
+                (self.last_test_at, each.tested_at),
+            ):
+                if value is not None:
+                    known[each.provider] = value
+            if each.error is not None:
+                self.errors[each.provider] = each.error
 
 
 async def run_deliveries(
     outbox: Outbox,
     providers: Callable[[Key], Provider | None],
     *,
-    tell: Callable[[Provider, Message], Awaitable[None]],
+    tell: Tell,
     bell: Bell,
     deliveries: Deliveries,
     changed: Callable[[Key], None],
@@ -64,8 +81,7 @@ async def run_deliveries(
 ) -> None:
     """Send what waits, for ever. The ``bell`` rings when there may be more.
 
-    ``tell`` sends one message once, and raises NotSent. ``changed`` is told of
-    each provider that fares otherwise than before.
+    ``changed`` is told of each provider that fares otherwise than before.
     Shutdown: by cancelling; what was sent and not yet recorded is sent again.
     Failure: what the database does is tried again.
     """
@@ -116,7 +132,7 @@ class _Worker:
 
     outbox: Outbox
     provider: Provider
-    tell: Callable[[Provider, Message], Awaitable[None]]
+    tell: Tell
     pace: Pace | None
     deliveries: Deliveries
     now: Callable[[], datetime]
@@ -127,7 +143,7 @@ class _Worker:
         # What waits for others goes with the first of them.
         until = self.now() if keyed else self.now() + LONGEST_WAIT
         due = await self.outbox.due(key, until, PORTION)
-        whole = not keyed and len(due) >= DIGEST
+        whole = not keyed and len(due) >= DIGEST and not any(it.message.is_test for it in due)
         for batch in [due] if whole else [[each] for each in due]:
             after = await self._send(batch)
             await self.outbox.update(after)
@@ -162,6 +178,8 @@ class _Worker:
         self.deliveries.errors.pop(key, None)
         self.deliveries.sent[key] = self.deliveries.sent.get(key, 0) + len(batch)
         self.deliveries.last_sent_at[key] = self.now()
+        if any(each.is_test for each in messages):
+            self.deliveries.last_test_at[key] = self.now()
         return [sent(each, self.now()) for each in batch]
 
 
@@ -179,4 +197,9 @@ def health_of(deliveries: Deliveries, key: Key) -> Mapping[str, Any]:
     error, last = deliveries.errors.get(key), deliveries.last_sent_at.get(key)
     if error is None and last is None:
         return {}
-    return {"last_delivery_at": last, "last_error": error, "is_healthy": error is None}
+    return {
+        "last_test_at": deliveries.last_test_at.get(key),
+        "last_delivery_at": last,
+        "last_error": error,
+        "is_healthy": error is None,
+    }

@@ -69,6 +69,17 @@ class Message:
     labels: Mapping[str, str] = attrs.field(factory=dict)
     links: Mapping[str, str] = attrs.field(factory=dict)  # URL by name
     facts: Mapping[str, str] = attrs.field(factory=dict)  # the monitor's annotations
+    is_test: bool = False  # of the provider: nothing has happened
+
+
+@attrs.frozen(kw_only=True)
+class Fared:
+    """How messages to one provider have fared, as the outbox knows it."""
+
+    provider: Key
+    sent_at: datetime | None = None
+    tested_at: datetime | None = None
+    error: str | None = None  # of the last try, if that failed
 
 
 class DeliveryStatus(StrEnum):

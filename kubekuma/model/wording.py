@@ -49,7 +49,7 @@ def message_view(message: Message) -> dict[str, Any]:
     return {
         "id": message.id,
         "key": message.key,
-        "event": message.happening.value,
+        "event": "test" if message.is_test else message.happening.value,
         "reminder": message.reminder,
         "monitor": {
             "namespace": message.monitor.namespace,

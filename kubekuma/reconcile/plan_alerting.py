@@ -116,6 +116,5 @@ _UNFOLLOWED: Final[Mapping[str, Callable[[Any], Any]]] = {
     "spec.fallback": lambda it: it.fallback,
 }
 _UNSENT: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "spec.testOnCreate": lambda it: it.test_on_create,
     "spec.priorityMap": lambda it: it.priority_map != PriorityMap(),
 }

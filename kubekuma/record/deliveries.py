@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from kubekuma.model.alert import Delivery, DeliveryStatus, Message, Outage, Told
+from attrs import evolve
+
+from kubekuma.model.alert import Delivery, DeliveryStatus, Fared, Message, Outage, Told
 from kubekuma.model.meta import Key
 from kubekuma.model.policy import Happening
 from kubekuma.record.database import Connection
@@ -36,6 +38,17 @@ _OPEN: Final = """
             AND over.provider_name = told.provider_name AND over.happening = 'up'
         )
     )
+"""
+# The time of the last try, or of the next.
+_LAST_ERRORS: Final = """
+    SELECT deliveries.provider_namespace, deliveries.provider_name, status, next_at, error
+    FROM deliveries JOIN (
+        SELECT provider_namespace, provider_name, MAX(next_at) AS latest FROM deliveries
+        WHERE status IN ('pending', 'failed') AND error <> ''
+        GROUP BY provider_namespace, provider_name
+    ) AS last ON last.provider_namespace = deliveries.provider_namespace
+        AND last.provider_name = deliveries.provider_name AND last.latest = next_at
+    WHERE status IN ('pending', 'failed') AND error <> ''
 """
 
 
@@ -126,6 +139,29 @@ def oldest_waiting(db: Connection) -> datetime | None:
     """Since when the oldest message waits that is due; None: none does."""
     (at,) = db.execute("SELECT MIN(created_at) FROM deliveries WHERE status = 'pending'").fetchone()
     return None if at is None else from_epoch_ms(at)
+
+
+def fared(db: Connection) -> list[Fared]:
+    """How messages to each provider have fared. One that waits after an error has failed last."""
+    sent = db.execute(
+        "SELECT provider_namespace, provider_name, MAX(sent_at),"
+        " MAX(CASE WHEN outage LIKE 'test:%' THEN sent_at END)"
+        " FROM deliveries WHERE status = 'sent' GROUP BY provider_namespace, provider_name"
+    )
+    found = {
+        (namespace, name): Fared(
+            provider=Key(namespace, name),
+            sent_at=from_epoch_ms(at),
+            tested_at=None if tested_at is None else from_epoch_ms(tested_at),
+        )
+        for namespace, name, at, tested_at in sent
+    }
+    for namespace, name, status, at, error in db.execute(_LAST_ERRORS):
+        known = found.get((namespace, name)) or Fared(provider=Key(namespace, name))
+        waits = status == DeliveryStatus.PENDING.value
+        if waits or known.sent_at is None or from_epoch_ms(at) > known.sent_at:
+            found[namespace, name] = evolve(known, error=error)
+    return [*found.values()]
 
 
 def told_of(db: Connection, outage: str) -> tuple[Told, ...]:

@@ -274,14 +274,41 @@ async def test_what_is_not_sent_or_followed_yet_is_said(
 ) -> None:
     receiver = await receiving(nursery)
     async with cluster(tmp_path) as api, program(tmp_path):
-        await api.apply(hook(receiver, testOnCreate=True))
+        await api.apply(hook(receiver, priorityMap={"critical": "P1"}))
         await api.apply(policy(rateLimit={"minMinutesBetweenAlerts": 5}))
-        for path, said in ((PROVIDER, "spec.testOnCreate"), (POLICY, "spec.routing.rateLimit")):
+        for path, said in ((PROVIDER, "spec.priorityMap"), (POLICY, "spec.routing.rateLimit")):
             seen = await until(
                 partial(api.get, path), lambda it: condition(it, "Reconciled")[0] == "False"
             )
             assert condition(seen, "Reconciled")[1] == "NotImplemented"
             assert said in str(seen["status"]["conditions"])
+
+
+async def test_a_provider_is_tried_when_it_is_first_seen_and_never_again(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    receiver = await receiving(nursery)
+    async with cluster(tmp_path) as api:
+        async with program(tmp_path) as first:
+            await api.apply(hook(receiver, testOnCreate=True))
+            seen = await until(
+                partial(api.get, PROVIDER), lambda it: "lastTestAt" in it.get("status", {})
+            )
+            assert (seen["status"]["isHealthy"], seen["status"].get("lastError")) == (True, None)
+            assert [each["event"] for each in receiver.got] == ["test"]
+            await api.apply(hook(receiver, testOnCreate=True, maxPerMinute=100))
+            await until(
+                partial(api.get, PROVIDER), lambda it: it["status"]["observedGeneration"] == 2
+            )
+            assert await first.end() < 8
+        async with program(tmp_path) as second:
+            await api.apply(hook(receiver, testOnCreate=True, maxPerMinute=50))
+            again = await until(
+                partial(api.get, PROVIDER), lambda it: it["status"]["observedGeneration"] == 3
+            )
+            assert again["status"]["lastTestAt"] == seen["status"]["lastTestAt"]
+            assert await second.end() < 8
+    assert len(receiver.got) == 1
 
 
 async def test_a_storm_is_one_message_to_people_and_each_to_a_receiver_with_keys(

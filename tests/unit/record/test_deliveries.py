@@ -5,7 +5,7 @@ from typing import Any
 from attrs import evolve
 from build import WEB, at
 
-from kubekuma.model.alert import Delivery, DeliveryStatus, Message
+from kubekuma.model.alert import Delivery, DeliveryStatus, Fared, Message
 from kubekuma.model.audit import Act
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import AlertSeverity
@@ -16,6 +16,7 @@ from kubekuma.record.database import Connection
 from kubekuma.record.deliveries import (
     drop_unheard,
     due_deliveries,
+    fared,
     insert_deliveries,
     lasting_messages,
     open_outages,
@@ -32,7 +33,7 @@ from kubekuma.record.incidents import (
 )
 from kubekuma.record.states import series_of
 
-CHAT, PAGER = Key("shop", "chat"), Key("shop", "pager")
+CHAT, PAGER, MAIL = Key("shop", "chat"), Key("shop", "pager"), Key("shop", "mail")
 
 
 def delivery(
@@ -52,8 +53,8 @@ def delivery(
         tags=("a",),
         links={"l": "https://example.org/"},
     )
-    fields: dict[str, Any] = {"created_at": at(0), "next_at": at(10)}
-    return Delivery(id=name, outage="i1", provider=provider, message=message, **{**fields, **more})
+    fields: dict[str, Any] = {"outage": "i1", "created_at": at(0), "next_at": at(10)}
+    return Delivery(id=name, provider=provider, message=message, **{**fields, **more})
 
 
 def begun(db: Connection, id_: str = "i1") -> None:
@@ -158,3 +159,37 @@ def test_an_outage_of_which_nobody_heard_is_over_with_its_end(db: Connection) ->
     close_incident(db, Closed(id="i1", ended_at=at(60)))
     drop_unheard(db, "i1", at(5))
     assert open_outages(db) == []
+
+
+def test_how_providers_fared_is_known_after_a_restart(db: Connection) -> None:
+    assert fared(db) == []
+    insert_deliveries(
+        db,
+        [
+            delivery("test", outage="test:u1"),
+            delivery("well"),
+            delivery("refused", next_at=at(15)),
+            delivery("waits", PAGER),
+            delivery("new", MAIL),
+        ],
+    )
+    update_deliveries(
+        db,
+        [
+            delivery("test", status=DeliveryStatus.SENT, attempts=1, sent_at=at(11)),
+            delivery("well", status=DeliveryStatus.SENT, attempts=1, sent_at=at(20)),
+            delivery(
+                "refused", status=DeliveryStatus.FAILED, attempts=1, error="404", next_at=at(15)
+            ),
+            delivery("waits", PAGER, attempts=2, error="500", next_at=at(50)),
+        ],
+    )
+    # What was refused before something arrived is past.
+    known = [
+        Fared(provider=CHAT, sent_at=at(20), tested_at=at(11)),
+        Fared(provider=PAGER, error="500"),
+    ]
+    assert fared(db) == known
+    late = delivery("well", status=DeliveryStatus.FAILED, attempts=1, error="410", next_at=at(30))
+    update_deliveries(db, [late])
+    assert fared(db)[0] == Fared(provider=CHAT, sent_at=at(11), tested_at=at(11), error="410")

@@ -1,0 +1,51 @@
+"""Tells one message to one provider, once, whatever its type."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+import attrs
+import httpx
+import trio
+
+from kubekuma.deliver.alertmanager import alertmanager
+from kubekuma.deliver.choose import requests_of
+from kubekuma.deliver.mail import THREADS, send_mail
+from kubekuma.deliver.request import Secret, SecretMissing
+from kubekuma.deliver.send import NotSent, Taken, new_client, send, send_to_any
+from kubekuma.model.alert import Message
+from kubekuma.model.provider import AlertmanagerConfig, ProviderSpec, SmtpConfig
+
+
+@attrs.define(eq=False)
+class Teller:
+    """What all messages go through: one HTTP client, and threads for libraries that block."""
+
+    now: Callable[[], datetime]
+    http: httpx.AsyncClient = attrs.field(factory=new_client, init=False)
+    _mailers: trio.CapacityLimiter = attrs.field(
+        factory=partial(trio.CapacityLimiter, THREADS), init=False
+    )
+
+    async def tell(self, spec: ProviderSpec, message: Message, secret: Secret) -> Taken:
+        """Send ``message``, and return what was answered. Raises NotSent."""
+        try:
+            match spec.config_in_use:
+                case SmtpConfig() as config:
+                    return await send_mail(config, message, secret, self.now(), self._mailers)
+                case AlertmanagerConfig() as config:
+                    requests = alertmanager(config, [message], secret, self.now())
+                    return await send_to_any(requests, self.http)
+                case _:
+                    requests = requests_of(spec, message, secret)
+        except SecretMissing as error:
+            raise NotSent(said=str(error)) from error
+        taken = Taken(said="")
+        for request in requests:
+            taken = await send(request, self.http)
+        return taken
+
+    async def aclose(self) -> None:
+        """Close what is open; nothing is sent any more."""
+        with trio.move_on_after(1, shield=True):
+            await self.http.aclose()
