@@ -106,6 +106,7 @@ def world_of(found: Mapping[str, Cache[Any]]) -> World:
         states={},
         items={},
         delivered=lambda _: {},
+        unsendable=lambda _: None,
     )
 
 

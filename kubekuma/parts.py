@@ -18,6 +18,7 @@ from kubekuma.check.inside import Inside, Member
 from kubekuma.check.live import Checking
 from kubekuma.check.service import CheckLoad
 from kubekuma.connectivity import Witnesses
+from kubekuma.deliver.available import missing
 from kubekuma.deliver.service import Deliveries, health_of
 from kubekuma.kit.boottime import boottime
 from kubekuma.kube.client import EVENTS, Document, FieldManager, KubeClient
@@ -155,6 +156,7 @@ class Parts:
             states=self.ledger.states,
             keep=self._remember,
             delivered=partial(health_of, self.deliveries),
+            unsendable=missing,
         )
         witnesses = Witnesses(lambda: self.checking.settings, self.resources.world.providers)
         self.gate = Gate(witnesses, self.checking.ask_witness, now)

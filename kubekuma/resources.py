@@ -22,6 +22,7 @@ from kubekuma.model.kinds import (
     Kind,
 )
 from kubekuma.model.meta import Condition, Key
+from kubekuma.model.provider import ProviderSpec
 from kubekuma.model.settings import Settings
 from kubekuma.model.state import MonitorState
 from kubekuma.reconcile.registry import REFERRERS
@@ -63,6 +64,7 @@ class Resources:
         states: Mapping[Key, MonitorState],
         keep: Callable[[str, Key, Document | None], None],
         delivered: Callable[[Key], Mapping[str, Any]],
+        unsendable: Callable[[ProviderSpec], str | None],
     ) -> None:
         self.queue: WorkQueue[Item] = WorkQueue()
         self.syncs: list[Sync] = []
@@ -95,6 +97,7 @@ class Resources:
             states=states,
             items=self.items,
             delivered=delivered,
+            unsendable=unsendable,
         )
 
     @property

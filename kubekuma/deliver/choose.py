@@ -1,7 +1,7 @@
 """From a provider's type to the function that makes its requests."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from kubekuma.deliver.discord import discord
 from kubekuma.deliver.googlechat import googlechat
@@ -18,6 +18,8 @@ from kubekuma.deliver.telegram import telegram
 from kubekuma.deliver.webhook import webhook
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import (
+    AlertmanagerConfig,
+    AppriseConfig,
     DiscordConfig,
     GooglechatConfig,
     GotifyConfig,
@@ -31,6 +33,7 @@ from kubekuma.model.provider import (
     ProviderType,
     PushoverConfig,
     SlackConfig,
+    SmtpConfig,
     TelegramConfig,
     WebhookConfig,
 )
@@ -82,9 +85,10 @@ def requests_of(spec: ProviderSpec, message: Message, secret: Secret) -> Sequenc
             return opsgenie(config, message, secret)
         case MatrixConfig() as config:
             return matrix(config, message, secret)
-        case _:
-            # Not reached: nobody routes to a provider that is not in force.
-            raise ValueError(f"this version sends nothing to {spec.type}")
+        case SmtpConfig() | AppriseConfig() | AlertmanagerConfig():
+            raise ValueError(f"{spec.type} is told in ways of its own")
+        case _ as never:
+            assert_never(never)
 
 
 def per_minute(spec: ProviderSpec) -> int | None:

@@ -8,13 +8,13 @@ import attrs
 import httpx
 import trio
 
+from kubekuma.deliver import apprise, mail
 from kubekuma.deliver.alertmanager import alertmanager
 from kubekuma.deliver.choose import requests_of
-from kubekuma.deliver.mail import THREADS, send_mail
 from kubekuma.deliver.request import Secret, SecretMissing
 from kubekuma.deliver.send import NotSent, Taken, new_client, send, send_to_any
 from kubekuma.model.alert import Message
-from kubekuma.model.provider import AlertmanagerConfig, ProviderSpec, SmtpConfig
+from kubekuma.model.provider import AlertmanagerConfig, AppriseConfig, ProviderSpec, SmtpConfig
 
 
 @attrs.define(eq=False)
@@ -24,7 +24,10 @@ class Teller:
     now: Callable[[], datetime]
     http: httpx.AsyncClient = attrs.field(factory=new_client, init=False)
     _mailers: trio.CapacityLimiter = attrs.field(
-        factory=partial(trio.CapacityLimiter, THREADS), init=False
+        factory=partial(trio.CapacityLimiter, mail.THREADS), init=False
+    )
+    _apprisers: trio.CapacityLimiter = attrs.field(
+        factory=partial(trio.CapacityLimiter, apprise.THREADS), init=False
     )
 
     async def tell(self, spec: ProviderSpec, message: Message, secret: Secret) -> Taken:
@@ -32,7 +35,9 @@ class Teller:
         try:
             match spec.config_in_use:
                 case SmtpConfig() as config:
-                    return await send_mail(config, message, secret, self.now(), self._mailers)
+                    return await mail.send_mail(config, message, secret, self.now(), self._mailers)
+                case AppriseConfig() as config:
+                    return await apprise.send_by_apprise(config, message, secret, self._apprisers)
                 case AlertmanagerConfig() as config:
                     requests = alertmanager(config, [message], secret, self.now())
                     return await send_to_any(requests, self.http)

@@ -13,6 +13,11 @@ _QUIET: Final = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "hypercorn": logging.WARNING,
+    # Their lines quote URLs, which are credentials of providers.
+    "apprise": logging.CRITICAL,
+    "oauthlib": logging.WARNING,
+    "requests_oauthlib": logging.WARNING,
+    "urllib3": logging.WARNING,
 }
 
 
@@ -26,7 +31,12 @@ def configure_logging(level: str, stream: TextIO = sys.stdout) -> None:
     renderer: structlog.typing.Processor
     if stream.isatty():
         shared += [structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False), _without_empty]
-        renderer = structlog.dev.ConsoleRenderer(sort_keys=False, pad_event_to=0)
+        renderer = structlog.dev.ConsoleRenderer(
+            sort_keys=False,
+            pad_event_to=0,
+            # Others show the values of variables, some of which are credentials.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     else:
         shared += [
             structlog.processors.TimeStamper(fmt="iso", utc=True),

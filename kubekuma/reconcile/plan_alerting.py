@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from kubekuma.model.meta import Truth
 from kubekuma.model.policy import Policy, PolicyStatus
-from kubekuma.model.provider import PriorityMap, Provider, ProviderStatus, ProviderType
+from kubekuma.model.provider import PriorityMap, Provider, ProviderStatus
 from kubekuma.model.reach import selector
 from kubekuma.reconcile.outcome import NOT_ATTEMPTED, Outcome, Said, refused
 from kubekuma.reconcile.world import World, count
@@ -15,26 +15,6 @@ from kubekuma.validate.rule import FieldError
 from kubekuma.validate.templates import policy_templates, provider_templates
 
 IN_FORCE: Final = Said(Truth.TRUE, "InForce")
-# What this version sends to.
-TYPES: Final = frozenset(
-    {
-        ProviderType.SLACK,
-        ProviderType.MATTERMOST,
-        ProviderType.DISCORD,
-        ProviderType.TELEGRAM,
-        ProviderType.WEBHOOK,
-        ProviderType.GOTIFY,
-        ProviderType.NTFY,
-        ProviderType.PAGERDUTY,
-        ProviderType.SMTP,
-        ProviderType.GOOGLECHAT,
-        ProviderType.MSTEAMS,
-        ProviderType.PUSHOVER,
-        ProviderType.OPSGENIE,
-        ProviderType.MATRIX,
-        ProviderType.ALERTMANAGER,
-    }
-)
 
 
 def plan_provider(provider: Provider, world: World, _: datetime) -> Outcome:
@@ -45,8 +25,8 @@ def plan_provider(provider: Provider, world: World, _: datetime) -> Outcome:
         said = f"spec.allowedNamespaces: must be empty outside of the namespace {world.home}"
         forbidden = refused("ForbiddenNamespace", said)
     reconciled = IN_FORCE
-    if provider.spec.type not in TYPES:
-        reconciled = _later(f"nothing is sent to providers of type {provider.spec.type}")
+    if (lacking := world.unsendable(provider.spec)) is not None:
+        reconciled = refused("SenderUnavailable", f"nothing is sent to {lacking}")
     elif not provider.spec.enabled:
         reconciled = Said(Truth.TRUE, "Disabled", "spec.enabled is false")
     elif wrong := [*provider_templates(provider.spec)]:

@@ -10,7 +10,7 @@ from kubekuma.model.meta import Condition, Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.monitor_set import MonitorSet
 from kubekuma.model.policy import Policy
-from kubekuma.model.provider import Provider
+from kubekuma.model.provider import Provider, ProviderSpec
 from kubekuma.model.reach import Selects
 from kubekuma.model.settings import Settings
 from kubekuma.model.state import MonitorState
@@ -36,6 +36,8 @@ class World:
     states: Mapping[Key, MonitorState]
     # What the status of a provider says of its messages.
     delivered: Callable[[Key], Mapping[str, Any]]
+    # What is lacking to send to such a provider; None if nothing is.
+    unsendable: Callable[[ProviderSpec], str | None]
     # What was said of the items of sets, which have no status of their own.
     items: Mapping[Key, tuple[Condition, ...]]
 

@@ -102,4 +102,5 @@ class Cluster:
             states=self.states,
             items=self.items,
             delivered=lambda _: {},
+            unsendable=lambda _: None,
         )

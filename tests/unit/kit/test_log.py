@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from kubekuma.kit.log import configure_logging
+from kubekuma.kit.log import _QUIET, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def _logging_as_before() -> Iterator[None]:
     structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
-    for name in ("httpx", "httpcore", "hypercorn"):
+    for name in _QUIET:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -80,3 +80,19 @@ def test_exceptions_stay_within_their_line() -> None:
     ours, theirs = lines(stream)
     assert "ValueError: invalid literal" in ours["exception"]
     assert "ValueError: invalid literal" in theirs["exception"]
+
+
+def test_what_failed_is_shown_on_a_terminal_without_the_values_of_variables() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    configure_logging("info", stream)
+    token = "c4nary"
+    try:
+        raise ValueError("no")
+    except ValueError:
+        structlog.get_logger().exception("it failed", length=len(token))
+    assert "ValueError: no" in stream.getvalue()
+    assert token not in stream.getvalue().replace('token = "c4nary"', "")
