@@ -1,81 +1,74 @@
 """From outages to messages: gathers what a plan rests on, and carries it out in one transaction."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from typing import Final
 
 import attrs
 import structlog
-import trio
 
-from kubekuma.alert.plan import Parent, Situation, plan_alerts
+from kubekuma.alert.notices import notices
+from kubekuma.alert.plan import AlertPlan, Parent, Situation, Tell, plan_alerts
 from kubekuma.alert.render import message_of
-from kubekuma.alert.route import PLAIN, routes
-from kubekuma.deliver.alertmanager import alertmanager
-from kubekuma.deliver.request import Secret, SecretMissing
-from kubekuma.deliver.send import Taken, send, send_to_any
-from kubekuma.deliver.service import run_deliveries
-from kubekuma.deliver.tell import Teller
-from kubekuma.deliver.trial import trials
-from kubekuma.kit.bell import Bell
+from kubekuma.alert.route import PLAIN, Route, routes
 from kubekuma.kit.contain import contain
 from kubekuma.kit.workqueue import WorkQueue
-from kubekuma.life import Work, run_signs_of_life
-from kubekuma.model.alert import Delivery, Message, Outage, Told
-from kubekuma.model.kinds import PROVIDER
-from kubekuma.model.meta import Key, SecretKeyRef
+from kubekuma.model.alert import Delivery, DeliveryStatus, Message, Outage, Told
+from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.policy import Happening
-from kubekuma.model.provider import AlertmanagerConfig, Provider
 from kubekuma.model.result import Outcome
-from kubekuma.model.state import Verdict
+from kubekuma.model.state import MonitorState, Verdict
+from kubekuma.model.wording import worded
 from kubekuma.parts import Parts, now
-from kubekuma.reconcile.references import depends_on_itself
-from kubekuma.reconcile.service import Item
-from kubekuma.record.database import Connection, StoreError
+from kubekuma.reconcile.references import depends_on_itself, parent_keys
+from kubekuma.record.database import Connection
+from kubekuma.record.decisions import note_decisions
 from kubekuma.record.deliveries import (
     drop_unheard,
-    due_deliveries,
-    fared,
     insert_deliveries,
-    lasting_messages,
-    oldest_waiting,
+    noticed_monitors,
+    open_notices,
     open_outages,
     outage,
     told_of,
-    update_deliveries,
-    waiting_providers,
 )
 from kubekuma.record.ledger import Recorded
 from kubekuma.record.store import Store
-from kubekuma.validate.declared import parts_of
-from kubekuma.validate.seen import all_in_force, in_force
+from kubekuma.telling import Telling
 
 _log = structlog.get_logger(__name__)
 
 # While a parent is suspected, it is looked at that often whether it is well.
 PARENT_SECONDS: Final = 5.0
 PARENT_BUDGET: Final = timedelta(seconds=60)
-# How often an Alertmanager hears that an outage lasts, and of how many at once.
-REMIND_SECONDS: Final = 60.0
-PORTION: Final = 500
-# A test that could not be put into the outbox is put there later.
-TRY_SECONDS: Final = 30.0
+# Clocks are set: what is weeks ahead is looked at again each day.
+MOST_AGAIN_SECONDS: Final = 86_400.0
+MOST_DEDUPE_KEY: Final = 1024
+# Verdicts that are no outage, and told all the same.
+_TOLD: Final = frozenset({Verdict.DEGRADED, Verdict.UNKNOWN})
 
 
 @attrs.define(eq=False)
 class Alerting:
-    """Every outage that there may be something to tell of, by its id."""
+    """Every outage that there may be something to tell of, by its id; of other things, by monitor.
+
+    ``burns`` says how fast a monitor uses up its error budget, if that is too fast.
+    """
 
     parts: Parts
     store: Store
+    telling: Telling
     check_now: Callable[[Key], None]
-    _queue: WorkQueue[str] = attrs.field(factory=WorkQueue, init=False)
-    _bell: Bell = attrs.field(factory=Bell, init=False)
-    _routed: Bell = attrs.field(factory=Bell, init=False)
-    _teller: Teller = attrs.field(factory=partial(Teller, now), init=False)
+    burns: Mapping[Key, str]
+    _queue: WorkQueue[str | Key] = attrs.field(factory=WorkQueue, init=False)
+    # Monitors of which somebody heard something that is no outage.
+    _noticed: set[Key] = attrs.field(factory=set, init=False)
+    # Why whom was not told, as it was written down last.
+    _decided: dict[str, Mapping[str, str]] = attrs.field(factory=dict, init=False)
 
     def noticed(self, recorded: Sequence[Recorded]) -> None:
         """Look at the outages of what is recorded now."""
@@ -85,106 +78,115 @@ class Alerting:
             if judgement.closed is not None:
                 self._queue.add(judgement.closed.id)
                 recovered.add(each.key)
-            if judgement.standing_changed and judgement.state.standing.incident is not None:
-                self._queue.add(judgement.state.standing.incident)
+            if judgement.standing_changed:
+                self.look_at(each.key)
         if recovered:
             self._look_at_held_by(recovered)
 
     def look_at(self, key: Key) -> None:
         """The monitor has changed: who is to be told of it may have."""
         state = self.parts.ledger.states.get(key)
-        if state is not None and state.standing.incident is not None:
+        if state is None:
+            return
+        if state.standing.incident is not None:
             self._queue.add(state.standing.incident)
+        if key in self._noticed or _may_be_noticed(state) or key in self.burns:
+            self._queue.add(key)
+
+    def look_at_outage(self, id_: str) -> None:
+        """Somebody has said something of the outage."""
+        self._queue.add(id_)
 
     def look_at_all(self) -> None:
         """Policies, providers, or who holds others back have changed."""
         for key in self.parts.ledger.states:
             self.look_at(key)
-        self._routed.ring()
+        self.telling.providers_changed()
 
     def _look_at_held_by(self, parents: set[Key]) -> None:
         for key, monitor in self.parts.running.items():
-            if not parents.isdisjoint(_parent_keys(monitor)):
+            if not parents.isdisjoint(parent_keys(monitor)):
                 self.look_at(key)
 
-    async def recall(self) -> None:
-        """Know how providers fared before we came."""
-        self.parts.deliveries.recall(await self.store.read(fared))
-
     async def run(self) -> None:
-        """Plan and send, until cancelled. What an earlier run left open goes on."""
+        """Plan, until cancelled. What an earlier run left open goes on."""
         for each in await self.store.read(open_outages):
             self._queue.add(each.id)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._plan_all)
-                nursery.start_soon(self._remind_alertmanagers)
-                nursery.start_soon(self._try_providers)
-                nursery.start_soon(
-                    run_signs_of_life,
-                    lambda: self.parts.settings.heartbeat,
-                    partial(self.parts.secrets.value, self.parts.config.kube_namespace),
-                    self._work,
-                    partial(send, http=self._teller.http),
-                    now,
-                )
-                nursery.start_soon(
-                    partial(
-                        run_deliveries,
-                        StoredOutbox(self.store),
-                        partial(in_force, self.parts.resources.world.providers),
-                        tell=self._tell,
-                        bell=self._bell,
-                        deliveries=self.parts.deliveries,
-                        changed=self._fares,
-                        now=now,
-                    )
-                )
-        finally:
-            await self._teller.aclose()
-
-    async def _plan_all(self) -> None:
+        self._noticed |= await self.store.read(noticed_monitors)
+        for key in self._noticed:
+            self._queue.add(key)
+        for key in self.parts.ledger.states:
+            self.look_at(key)
         while True:
-            id_ = await self._queue.take()
-            error = await contain(partial(self._plan, id_), failed="outage not told", outage=id_)
+            item = await self._queue.take()
+            error = await contain(partial(self._look, item), failed="not told", of=str(item))
             if error is None:
-                self._queue.done(id_)
+                self._queue.done(item)
             else:
-                self._queue.failed(id_, random.random())  # noqa: S311 - spreads retries
+                self._queue.failed(item, random.random())  # noqa: S311 - spreads retries
 
-    async def _plan(self, id_: str) -> None:
+    async def _look(self, item: str | Key) -> None:
+        if isinstance(item, Key):
+            await self._plan_notices(item)
+        else:
+            await self._plan_outage(item)
+
+    async def _plan_outage(self, id_: str) -> None:
         found, told = await self.store.read(_gathered, id_)
-        if found is None:
-            return
-        monitor = self.parts.running.get(found.key)
+        if found is not None:
+            again = await self._plan(found, told, self.parts.running.get(found.key))
+            self._look_again(id_, again)
+
+    async def _plan_notices(self, key: Key) -> None:
+        monitor, state, at = self.parts.running.get(key), self.parts.ledger.states.get(key), now()
+        current: list[Outage] = []
+        if monitor is not None and state is not None:
+            current = [*notices(monitor, state, self.burns.get(key, ""), at)]
+        known = await self.store.read(open_notices, key) if key in self._noticed else []
+        again = [each.confirmed_at for each in current if each.confirmed_at > at]
+        for each in current:
+            if each.confirmed_at <= at:
+                told = await self.store.read(told_of, each.id)
+                again += filter(None, [await self._plan(each, told, monitor)])
+        ids = {each.id for each in current}
+        for each in known:
+            if each.id not in ids:
+                over = attrs.evolve(each, ended_at=at)
+                await self._plan(over, await self.store.read(told_of, each.id), monitor)
+        if not current:
+            self._noticed.discard(key)
+        self._look_again(key, min(again, default=None))
+
+    def _look_again(self, item: str | Key, at: datetime | None) -> None:
+        if at is not None:
+            seconds = max((at - now()).total_seconds(), 0.0)
+            self._queue.add_after(item, min(seconds, MOST_AGAIN_SECONDS))
+
+    async def _plan(
+        self, found: Outage, told: tuple[Told, ...], monitor: Monitor | None
+    ) -> datetime | None:
+        """Tell what there is to tell of one thing; return when to look again."""
         situation = self._situation(found, told, monitor)
         plan = plan_alerts(situation)
-        at = now()
-        routed = (*situation.flapping_routes, *situation.routes)
-        formats = {each.provider: each.formatting for each in routed}
-        messages = [
-            (each, message_of(each, found, monitor, at, formats.get(each.provider, PLAIN)))
-            for each in plan.tell
-        ]
-        deliveries = [
-            Delivery(
-                id=message.id,
-                outage=found.id,
-                provider=tell.provider,
-                message=message,
-                created_at=at,
-                next_at=at + tell.wait,
-            )
-            for tell, message in messages
-        ]
-        if deliveries or found.ended_at is not None:
-            await self.store.write_durably(_put, found, deliveries, at)
-            self._bell.ring()
-        if plan.held:
+        at = situation.now
+        deliveries = [_delivery(each, found, monitor, told, at) for each in plan.tell]
+        decided = _decisions(plan, situation)
+        # Until it is over, what was said stays said.
+        news = {} if self._decided.get(found.id) == decided else decided
+        if deliveries or news or found.ended_at is not None:
+            await self.store.write_durably(_put, found, deliveries, news, at)
+            self.telling.bell.ring()
+        if found.ended_at is not None:
+            self._decided.pop(found.id, None)
+        else:
+            self._decided[found.id] = decided
+        if found.what is not Happening.DOWN and deliveries:
+            self._noticed.add(found.key)
+        if plan.held and news:
             _log.info("outage is held back", monitor=str(found.key), why=plan.held)
-        if plan.again_at is not None:
-            seconds = (plan.again_at - at).total_seconds()
-            self._queue.add_after(id_, min(seconds, PARENT_SECONDS) if plan.held else seconds)
+        if plan.held and plan.again_at is not None:
+            return min(plan.again_at, at + timedelta(seconds=PARENT_SECONDS))
+        return plan.again_at
 
     def _situation(
         self, found: Outage, told: tuple[Told, ...], monitor: Monitor | None
@@ -198,16 +200,23 @@ class Alerting:
             muted = "it is silenced"
         elif monitor is None and found.ended_at is None:
             muted = "it is not watched any more"
-        down, flapping, up = (
-            routes(monitor, each, directory) if monitor is not None else ()
-            for each in (Happening.DOWN, Happening.FLAPPING, Happening.UP)
-        )
+
+        def of(happening: Happening) -> tuple[Route, ...]:
+            return routes(monitor, happening, directory) if monitor is not None else ()
+
+        is_outage = found.what is Happening.DOWN
+        begun, over = of(found.what), {it.provider for it in of(Happening.UP)}
+        # What ends in an outage, a pause or a deletion is not well again.
+        watched = monitor is not None and standing is not None and not standing.paused
+        is_worse = standing is not None and standing.verdict in {Verdict.DOWN, Verdict.PENDING}
         return Situation(
             outage=found,
             told=told,
-            routes=down,
-            flapping_routes=flapping,
-            deaf=frozenset(it.provider for it in down) - {it.provider for it in up},
+            routes=begun,
+            flapping_routes=of(Happening.FLAPPING) if is_outage else (),
+            deaf=frozenset(it.provider for it in begun) - over,
+            acknowledged_to=frozenset(it.provider for it in of(Happening.ACKNOWLEDGED)),
+            quiet=not is_outage and (not watched or is_worse),
             muted=muted,
             flaps=standing is not None and standing.flapping,
             parents=tuple(self._parents(found, monitor)) if monitor is not None else (),
@@ -215,9 +224,11 @@ class Alerting:
         )
 
     def _parents(self, found: Outage, monitor: Monitor) -> Iterator[Parent]:
-        if found.ended_at is not None or depends_on_itself(monitor, self.parts.resources.world):
+        if found.ended_at is not None or found.what is not Happening.DOWN:
             return
-        for key in _parent_keys(monitor):
+        if depends_on_itself(monitor, self.parts.resources.world):
+            return
+        for key in parent_keys(monitor):
             parent, state = self.parts.running.get(key), self.parts.ledger.states.get(key)
             # One that is paused or gone holds nothing.
             if parent is None or state is None or not parent.spec.enabled:
@@ -236,129 +247,79 @@ class Alerting:
                 self.check_now(key)
             yield found_parent
 
-    async def _tell(self, provider: Provider, message: Message) -> Taken:
-        self.parts.leadership.check()
-        return await self._teller.tell(provider.spec, message, await self._secrets(provider))
 
-    async def _try_providers(self) -> None:
-        """Send a test to each provider that asks for one: once, however often we start."""
-        tried: set[str] = set()
-
-        async def try_(provider: Provider) -> None:
-            at, occasion = now(), f"test:{provider.meta.uid}"
-            deliveries = [
-                Delivery(
-                    id=each.id,
-                    outage=occasion,
-                    provider=provider.meta.key,
-                    message=each,
-                    created_at=at,
-                    next_at=at,
-                )
-                for each in trials(provider, occasion, at)
-            ]
-            await self.store.write_durably(insert_deliveries, deliveries)
-            tried.add(provider.meta.uid)
-            self._bell.ring()
-
-        while True:
-            changed, seconds = self._routed.next_ring, float("inf")
-            for each in all_in_force(self.parts.resources.world.providers):
-                if each.spec.test_on_create and each.spec.enabled and each.meta.uid not in tried:
-                    failed = "provider not tried"
-                    error = await contain(
-                        partial(try_, each), failed=failed, provider=str(each.meta.key)
-                    )
-                    seconds = TRY_SECONDS if error is not None else seconds
-            with trio.move_on_after(seconds):
-                await changed.wait()
-
-    async def _remind_alertmanagers(self) -> None:
-        """Say of every outage that it lasts: without a word of ours, its alert ends."""
-        while True:
-            await trio.sleep(REMIND_SECONDS)
-            for provider in all_in_force(self.parts.resources.world.providers):
-                config = provider.spec.config_in_use
-                if isinstance(config, AlertmanagerConfig) and provider.spec.enabled:
-                    await contain(
-                        partial(self._remind, provider, config),
-                        failed="alerts could not be prolonged",
-                        provider=str(provider.meta.key),
-                    )
-
-    async def _remind(self, provider: Provider, config: AlertmanagerConfig) -> None:
-        self.parts.leadership.check()
-        lasting = await self.store.read(lasting_messages, provider.meta.key)
-        secret = await self._secrets(provider)
-        for start in range(0, len(lasting), PORTION):
-            portion = lasting[start : start + PORTION]
-            await send_to_any(alertmanager(config, portion, secret, now()), self._teller.http)
-
-    async def _secrets(self, provider: Provider) -> Secret:
-        namespace, found = provider.meta.key.namespace, {}
-        for _, part in parts_of(provider.spec):
-            if isinstance(part, SecretKeyRef):
-                value = await self.parts.secrets.value(namespace, part)
-                if value is not None:
-                    found[part.name, part.key] = value.decode("utf-8", "replace").strip()
-
-        def secret(ref: SecretKeyRef) -> str:
-            if (ref.name, ref.key) not in found:
-                raise SecretMissing(f"there is no Secret {ref.name} with a key {ref.key}")
-            return found[ref.name, ref.key]
-
-        return secret
-
-    async def _work(self) -> Work:
-        load, health = self.parts.load, self.parts.store_health
-        try:
-            oldest, error = await self.store.read(oldest_waiting), health.complaint
-        except StoreError as failed:
-            oldest, error = None, health.complaint or str(failed)
-        return Work(
-            checks_begun=load.begun,
-            checks_skipped=load.skipped,
-            checks_waiting=load.waiting,
-            commits=health.commits,
-            database_error=error,
-            oldest_message=oldest,
-        )
-
-    def _fares(self, key: Key) -> None:
-        self.parts.resources.queue.add(Item(PROVIDER.name, key))
+def _may_be_noticed(state: MonitorState) -> bool:
+    standing = state.standing
+    ends = standing.certificate_expires_at or standing.registered_until
+    return standing.verdict in _TOLD or ends is not None
 
 
-@attrs.frozen
-class StoredOutbox:
-    """The outbox as it lies in the database."""
+def _delivery(
+    tell: Tell,
+    found: Outage,
+    monitor: Monitor | None,
+    told: tuple[Told, ...],
+    at: datetime,
+) -> Delivery:
+    route = tell.route
+    heard = [each for each in told if each.provider == tell.provider]
+    plain = message_of(tell, found, monitor, at, route.formatting if route is not None else PLAIN)
+    # Whatever was said of it first is what the rest belongs to, whatever policies say by now.
+    alert = heard[0].alert if heard else _alert(route, plain)
+    dedupe = route.dedupe if route is not None else None
+    fallback = route.fallback if route is not None else next(iter(heard), None)
+    return Delivery(
+        id=plain.id,
+        outage=found.id,
+        provider=tell.provider,
+        message=attrs.evolve(plain, key=alert) if alert else plain,
+        created_at=at,
+        next_at=at + tell.wait,
+        status=DeliveryStatus.JOINED if tell.quiet else DeliveryStatus.PENDING,
+        together=tell.together,
+        every=tell.every,
+        alert=alert,
+        stays_taken=timedelta(minutes=dedupe.window_minutes if dedupe is not None else 0),
+        policy=route.policy if route is not None else None,
+        fallback=fallback.fallback if isinstance(fallback, Told) else fallback,
+    )
 
-    store: Store
 
-    async def waiting(self) -> Sequence[tuple[Key, datetime]]:
-        """Every provider with messages, and when the first of them is due."""
-        return await self.store.read(waiting_providers)
-
-    async def due(self, provider: Key, now: datetime, limit: int) -> Sequence[Delivery]:
-        """Its messages that are due, the oldest first."""
-        return await self.store.read(due_deliveries, provider, now, limit)
-
-    async def update(self, deliveries: Sequence[Delivery]) -> None:
-        """Record how far they have come."""
-        await self.store.write_durably(update_deliveries, deliveries)
+def _alert(route: Route | None, message: Message) -> str:
+    """What the outage has in common with others that are told as one; empty: nothing."""
+    if route is None or route.dedupe is None or message.what is not Happening.DOWN:
+        return ""
+    key = worded(route.dedupe.key, message, MOST_DEDUPE_KEY)
+    if key is None:
+        return ""
+    return sha256(f"{route.policy}\n{key}".encode()).hexdigest()[:32]
 
 
-def _parent_keys(monitor: Monitor) -> Iterator[Key]:
-    for ref in monitor.spec.depends_on:
-        yield Key(ref.namespace or monitor.meta.key.namespace, ref.name)
+def _decisions(plan: AlertPlan, situation: Situation) -> Mapping[str, str]:
+    """Why whom is not told, by provider; of nobody under the empty name."""
+    if situation.outage.ended_at is not None:
+        return {}
+    if plan.held:
+        return {"": plan.held}
+    if not situation.routes:
+        return {"": "no policy and no default provider wants to hear of it"}
+    return {str(each.provider): each.why for each in plan.waits}
 
 
 def _gathered(db: Connection, id_: str) -> tuple[Outage | None, tuple[Told, ...]]:
     return outage(db, id_), told_of(db, id_)
 
 
-def _put(db: Connection, found: Outage, deliveries: Sequence[Delivery], at: datetime) -> None:
+def _put(
+    db: Connection,
+    found: Outage,
+    deliveries: Sequence[Delivery],
+    decided: Mapping[str, str],
+    at: datetime,
+) -> None:
     if found.ended_at is not None:
         drop_unheard(db, found.id, at)
         heard = {each.provider for each in told_of(db, found.id)}
         deliveries = [each for each in deliveries if each.provider in heard]
     insert_deliveries(db, deliveries)
+    note_decisions(db, found.id, decided, at)

@@ -37,6 +37,7 @@ from kubekuma.record.writer import Writer
 from kubekuma.schedule.service import run_scheduler
 from kubekuma.serve.metrics import Instruments
 from kubekuma.serve.problem import Problem
+from kubekuma.telling import Telling
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +59,7 @@ class Pipeline:
     _groups: dict[Key, Monitor] = attrs.field(factory=dict, init=False)
     # Generations of policies and providers, by which outages were looked at.
     _routing: dict[tuple[str, Key], int] = attrs.field(factory=dict, init=False)
+    _telling: Telling = attrs.field(init=False)
     _alerting: Alerting = attrs.field(init=False)
     # There is somebody at the other ends while we lead.
     _scheduler: trio.MemorySendChannel[Order] = attrs.field(init=False)
@@ -67,8 +69,9 @@ class Pipeline:
         self, store: Store, writer: Writer, stop: trio.Event, started: Callable[[], None]
     ) -> None:
         """Start sinks before sources; at ``stop``, end sources before sinks."""
-        self._alerting = Alerting(self.parts, store, self._check_now)
-        await self._alerting.recall()
+        self._telling = Telling(self.parts, store)
+        await self._telling.recall()
+        self._alerting = Alerting(self.parts, store, self._telling, self._check_now, {})
         async with trio.open_nursery() as watches:
             await watches.start(self.parts.workloads.run)
             await self._run_stages(writer, stop, started)
@@ -217,6 +220,7 @@ class Pipeline:
         sources.start_soon(self._publish_when_all_is_scheduled)
         sources.start_soon(self._drop_vanished)
         sources.start_soon(parts.overlays.run, self._recorder.send)
+        sources.start_soon(self._telling.run)
         sources.start_soon(self._alerting.run)
         sources.start_soon(self._watch_vitals)
         sources.start_soon(parts.gate.run, self._ask_recheck)

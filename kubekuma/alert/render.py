@@ -1,5 +1,6 @@
 """A message in words: as its policy has it, or else as everybody's. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -13,10 +14,22 @@ from kubekuma.model.monitor import AlertSeverity, Monitor
 from kubekuma.model.policy import Formatting, Happening
 from kubekuma.model.wording import MOST_TEXT, MOST_TITLE, lasting, worded
 
+# How a monitor is, and how it is once that is over.
 _WORDS: Final = {
-    Happening.DOWN: "is down",
-    Happening.UP: "is up again",
-    Happening.FLAPPING: "is flapping",
+    Happening.DOWN: ("is down", "is up again"),
+    Happening.DEGRADED: ("is degraded", "is well again"),
+    Happening.UNKNOWN: ("cannot be checked", "is checked again"),
+    Happening.CERT_EXPIRING: ("is about to expire", "is renewed"),
+    Happening.BUDGET_BURN: (
+        "uses up its error budget",
+        "no longer uses up its error budget too fast",
+    ),
+}
+# All but outages count one step lower.
+_LOWER: Final = {
+    AlertSeverity.CRITICAL: AlertSeverity.WARNING,
+    AlertSeverity.WARNING: AlertSeverity.INFO,
+    AlertSeverity.INFO: AlertSeverity.INFO,
 }
 
 
@@ -47,12 +60,13 @@ def _plain(tell: Tell, outage: Outage, monitor: Monitor | None, now: datetime) -
         happening=tell.happening,
         monitor=outage.key,
         name=name,
-        severity=spec.alerting.severity if spec is not None else AlertSeverity.INFO,
-        title=_title(name, tell, monitor),
+        severity=_severity(tell, outage, monitor),
+        title=_title(name, tell, outage, monitor),
         text=_text(tell, outage, monitor, now),
         since=outage.started_at,
         until=outage.ended_at if tell.happening is Happening.UP else None,
         at=now,
+        what=outage.what,
         reason=outage.reason,
         detail=outage.message,
         reminder=tell.reminder,
@@ -71,11 +85,28 @@ def message_id(outage: Outage, tell: Tell) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _title(name: str, tell: Tell, monitor: Monitor | None) -> str:
+def _severity(tell: Tell, outage: Outage, monitor: Monitor | None) -> AlertSeverity:
+    if monitor is None or tell.happening is Happening.ACKNOWLEDGED:
+        return AlertSeverity.INFO
+    severity = monitor.spec.alerting.severity
+    return severity if outage.what is Happening.DOWN else _LOWER[severity]
+
+
+def _title(name: str, tell: Tell, outage: Outage, monitor: Monitor | None) -> str:
     if monitor is None:
         return f"{name} is no longer watched"
-    still = "is still down" if tell.reminder else _WORDS[tell.happening]
-    return f"{name} {still}"
+    now, over = _WORDS[outage.what]
+    match tell.happening:
+        case Happening.UP:
+            return f"{name} {over}"
+        case Happening.FLAPPING:
+            return f"{name} is flapping"
+        case Happening.ACKNOWLEDGED:
+            return f"{outage.acknowledged_by} sees to {name}"
+        case Happening.DOWN if tell.reminder:
+            return f"{name} is still down"
+        case _:
+            return f"{name} {now}"
 
 
 def _text(tell: Tell, outage: Outage, monitor: Monitor | None, now: datetime) -> str:
@@ -84,17 +115,31 @@ def _text(tell: Tell, outage: Outage, monitor: Monitor | None, now: datetime) ->
     if monitor is None:
         return f"It was down {since}, and was deleted or switched off meanwhile."
     target = f"{monitor.spec.type}: {monitor.spec.target_text}" if _says_target(monitor) else ""
-    match tell.happening:
-        case Happening.UP:
-            ended_at = outage.ended_at or now
-            lines = [f"It was down for {lasting(ended_at - outage.started_at)}, {since}.", why]
-        case Happening.FLAPPING:
-            lines = ["It changes too often to tell each change.", f"Down first {since}.", why]
+    lines = [*_lines(tell, outage, why, since, now), target, monitor.spec.description or ""]
+    return "\n".join(line for line in lines if line)
+
+
+def _lines(tell: Tell, outage: Outage, why: str, since: str, now: datetime) -> Sequence[str]:
+    ago = lasting((outage.ended_at or now) - outage.started_at)
+    match tell.happening, outage.what:
+        case Happening.UP, Happening.DOWN:
+            return [f"It was down for {ago}, {since}.", why]
+        case Happening.UP, Happening.DEGRADED | Happening.UNKNOWN:
+            return [f"It was not for {ago}, {since}.", why]
+        case Happening.UP, _:
+            return []
+        case Happening.FLAPPING, _:
+            return ["It changes too often to tell each change.", f"Down first {since}.", why]
+        case _, Happening.CERT_EXPIRING:
+            left = outage.started_at - now
+            said = f"in {lasting(left)}" if left > timedelta(0) else f"{lasting(-left)} ago"
+            return [why, f"That is {said}."]
+        case _, Happening.BUDGET_BURN:
+            return [why]
         case _:
-            late = now - outage.confirmed_at
-            ago = f", for {lasting(now - outage.started_at)}" if late > _LATE else ""
-            lines = [why, f"Down {since}{ago}."]
-    return "\n".join(line for line in (*lines, target, monitor.spec.description or "") if line)
+            shown = f", for {ago}" if now - outage.confirmed_at > _LATE else ""
+            how = "Down" if outage.what is Happening.DOWN else "So"
+            return [why, f"{how} {since}{shown}."]
 
 
 def _says_target(monitor: Monitor) -> bool:

@@ -8,8 +8,8 @@ import attrs
 
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
-from kubekuma.model.policy import Formatting, Happening, Policy
-from kubekuma.model.provider import Provider
+from kubekuma.model.policy import ActiveTime, Dedupe, Formatting, Happening, Policy
+from kubekuma.model.provider import KEYED, Provider
 from kubekuma.model.reach import reaches, selector
 from kubekuma.validate.lending import provider_key, why_not
 from kubekuma.validate.seen import Objects, all_in_force, in_force
@@ -37,19 +37,41 @@ class Directory:
 
 
 @attrs.frozen(kw_only=True)
+class Way:
+    """One policy's word that a provider is told: how long after the verdict, in which hours."""
+
+    after: timedelta = timedelta(0)
+    hours: tuple[ActiveTime, ...] = ()  # none: at any
+
+
+@attrs.frozen(kw_only=True)
 class Route:
-    """One provider that is told. ``policy`` is the first that says so; None: it is a default."""
+    """One provider that is told. ``policy`` is the first that says so; None: it is a default.
+
+    ``group`` names whom its messages are put together with, and ``every`` is
+    how long the next of them waits then. ``apart`` is how long the policy wants
+    to hear of no other outage.
+    """
 
     provider: Key
     policy: Key | None
-    after: timedelta = timedelta(0)
+    is_keyed: bool = False  # has an alert of its own for each outage
+    ways: tuple[Way, ...] = (Way(),)
     wait: timedelta = timedelta(0)  # for more messages, to put them together
+    group: str = ""
+    every: timedelta = timedelta(0)
+    apart: timedelta = timedelta(0)
     resend: timedelta | None = None
+    dedupe: Dedupe | None = None
+    fallback: Key | None = None
     formatting: Formatting = PLAIN
 
 
 def routes(monitor: Monitor, happening: Happening, directory: Directory) -> tuple[Route, ...]:
-    """Every provider that is told of ``happening``, each once: the earliest time counts."""
+    """Every provider that is told of ``happening``, each once, in the first policy's manner.
+
+    It is told as soon as any of them says.
+    """
     if not _wanted(monitor, happening):
         return ()
     chosen = [*_policies(monitor, directory)]
@@ -57,12 +79,12 @@ def routes(monitor: Monitor, happening: Happening, directory: Directory) -> tupl
         return tuple(_defaults(monitor, directory))
     found: dict[Key, Route] = {}
     for policy in chosen:
-        if not getattr(policy.spec.triggers, _TRIGGERS[happening]):
+        if not getattr(policy.spec.triggers, _TRIGGERS.get(happening, ""), True):
             continue
         for route in _of_policy(policy, monitor, happening, directory):
-            first = found.setdefault(route.provider, route)
-            earliest = min(first.after, route.after)
-            found[route.provider] = attrs.evolve(first, after=earliest)
+            first = found.get(route.provider)
+            ways = (*first.ways, *route.ways) if first is not None else route.ways
+            found[route.provider] = attrs.evolve(first or route, ways=ways)
     return tuple(found.values())
 
 
@@ -82,6 +104,8 @@ def _wanted(monitor: Monitor, happening: Happening) -> bool:
         case Happening.UNKNOWN:
             return notify_on.unknown_after_minutes > 0
         case Happening.BUDGET_BURN:
+            return monitor.spec.slo is not None and monitor.spec.slo.alert_on_burn
+        case Happening.ACKNOWLEDGED:
             return True
 
 
@@ -118,15 +142,53 @@ def _of_policy(
     for each in routing.providers:
         if each.events is not None and happening not in each.events:
             continue
-        if why_not(each.ref, namespace, directory.providers, directory.home) is None:
-            yield Route(
-                provider=provider_key(each.ref, namespace),
-                policy=policy.meta.key,
-                after=timedelta(minutes=each.after_minutes),
-                wait=timedelta(seconds=routing.group.wait_seconds),
-                resend=timedelta(minutes=minutes) if minutes else None,
-                formatting=policy.spec.formatting,
-            )
+        if why_not(each.ref, namespace, directory.providers, directory.home) is not None:
+            continue
+        key = provider_key(each.ref, namespace)
+        is_keyed = _is_keyed(key, directory)
+        limit = routing.rate_limit
+        yield Route(
+            provider=key,
+            policy=policy.meta.key,
+            is_keyed=is_keyed,
+            ways=(Way(after=timedelta(minutes=each.after_minutes), hours=routing.active_times),),
+            wait=timedelta(seconds=0 if is_keyed else routing.group.wait_seconds),
+            group="" if is_keyed else _group(policy, monitor),
+            every=timedelta(seconds=routing.group.interval_seconds),
+            apart=timedelta(minutes=limit.min_minutes_between_alerts if limit else 0),
+            resend=timedelta(minutes=minutes) if minutes else None,
+            dedupe=routing.dedupe,
+            fallback=_fallback(policy, directory),
+            formatting=policy.spec.formatting,
+        )
+
+
+def _is_keyed(key: Key, directory: Directory) -> bool:
+    provider = in_force(directory.providers, key)
+    return provider is not None and provider.spec.type in KEYED
+
+
+def _group(policy: Policy, monitor: Monitor) -> str:
+    """What those have in common whose messages go together; empty: they stay apart."""
+    shared = [f"{by}={_common(by, monitor)}" for by in policy.spec.routing.group.by]
+    return " ".join([str(policy.meta.key), *shared]) if shared else ""
+
+
+def _common(by: str, monitor: Monitor) -> str:
+    match by:
+        case "namespace":
+            return monitor.meta.key.namespace
+        case "tag":
+            return ",".join(sorted(monitor.spec.tags))
+        case _:
+            return monitor.meta.labels.get(by.removeprefix("label:"), "")
+
+
+def _fallback(policy: Policy, directory: Directory) -> Key | None:
+    ref, namespace = policy.spec.fallback, policy.meta.key.namespace
+    if ref is None or why_not(ref, namespace, directory.providers, directory.home) is not None:
+        return None
+    return provider_key(ref, namespace)
 
 
 def _defaults(monitor: Monitor, directory: Directory) -> Iterator[Route]:
@@ -134,5 +196,11 @@ def _defaults(monitor: Monitor, directory: Directory) -> Iterator[Route]:
     for provider in sorted(all_in_force(directory.providers), key=lambda it: it.meta.key):
         spec, key = provider.spec, provider.meta.key
         if spec.enabled and spec.default and reaches(key.namespace, own, directory.home):
-            resend = timedelta(minutes=minutes) if minutes else None
-            yield Route(provider=key, policy=None, wait=DEFAULT_WAIT, resend=resend)
+            is_keyed = _is_keyed(key, directory)
+            yield Route(
+                provider=key,
+                policy=None,
+                is_keyed=is_keyed,
+                wait=timedelta(0) if is_keyed else DEFAULT_WAIT,
+                resend=timedelta(minutes=minutes) if minutes else None,
+            )

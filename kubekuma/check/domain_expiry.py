@@ -39,6 +39,8 @@ async def check_domain_expiry(
         raise CheckFailed(Reason.VALUE_MISMATCH, message)
     now = check.context.now()
     days = (until - now) // timedelta(days=1)
+    # The registry's certificate is the registry's to look after.
+    check.trace.certificate, check.trace.registered_until = None, until
     check.trace.say("registered until %s, %s days", f"{until:%Y-%m-%d}", days)
     found = list(_judge(domain, until, days, criteria.domain_expiry or DomainExpiryCriteria()))
     values = {**shared_values(check.trace, now), "domainDays": days, "certificateDays": MISSING}

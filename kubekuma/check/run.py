@@ -193,6 +193,7 @@ def _result(finding: Finding, check: Check, transcript: Sequence[str]) -> CheckR
         peer=trace.peer,
         status_code=trace.status_code,
         certificate=trace.certificate,
+        registered_until=trace.registered_until,
         transcript=transcript,
     )
 

@@ -1,6 +1,7 @@
 """What one check has seen so far: phases, peer, certificate, and a transcript for people."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -40,6 +41,7 @@ class Trace:
         "certificate",
         "doing",
         "peer",
+        "registered_until",
         "secrets",
         "status_code",
     )
@@ -54,6 +56,7 @@ class Trace:
         self.at_deadline: Finding | None = None
         self.peer: str | None = None
         self.certificate: Certificate | None = None
+        self.registered_until: datetime | None = None
         self.status_code: int | None = None
         # Texts that must not be shown to anybody.
         self.secrets: list[str] = []

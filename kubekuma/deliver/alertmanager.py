@@ -14,9 +14,17 @@ from kubekuma.deliver.json_post import json_post
 from kubekuma.deliver.look import is_good
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
+from kubekuma.model.policy import Happening
 from kubekuma.model.provider import AlertmanagerConfig
 
 LASTS: Final = timedelta(minutes=4)
+_NAMES: Final = {
+    Happening.DOWN: "MonitorDown",
+    Happening.DEGRADED: "MonitorDegraded",
+    Happening.UNKNOWN: "MonitorNotChecked",
+    Happening.CERT_EXPIRING: "MonitorExpires",
+    Happening.BUDGET_BURN: "MonitorBurnsErrorBudget",
+}
 
 
 def alertmanager(
@@ -34,7 +42,7 @@ def _alert(message: Message, now: datetime) -> dict[str, Any]:
     return {
         # What tells one alert from another: the same at its beginning and its end.
         "labels": {
-            "alertname": "MonitorDown",
+            "alertname": _NAMES[message.what],
             "namespace": message.monitor.namespace,
             "monitor": message.monitor.name,
             "severity": message.severity.value,

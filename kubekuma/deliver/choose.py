@@ -38,16 +38,6 @@ from kubekuma.model.provider import (
     WebhookConfig,
 )
 
-# They have one alert for an outage, and want to hear of each. All others are read by people, who
-# do not want fifty messages at once.
-KEYED: Final = frozenset(
-    {
-        ProviderType.WEBHOOK,
-        ProviderType.PAGERDUTY,
-        ProviderType.OPSGENIE,
-        ProviderType.ALERTMANAGER,
-    }
-)
 # What the services allow, or people bear.
 _PER_MINUTE: Final = {
     ProviderType.TELEGRAM: 15,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import is_good
+from kubekuma.deliver.look import priority
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.monitor import AlertSeverity
@@ -22,7 +22,7 @@ def gotify(config: GotifyConfig, message: Message, secret: Secret) -> Sequence[R
     document = {
         "title": message.title,
         "message": message.text,
-        "priority": 3 if is_good(message) else _PRIORITIES[message.severity],
+        "priority": priority(message, _PRIORITIES, good=3),
     }
     key = ("X-Gotify-Key", secret(config.token_secret_ref))
     return [json_post(f"{config.url.rstrip('/')}/message", document, key)]

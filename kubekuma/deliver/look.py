@@ -1,6 +1,6 @@
 """How messages look where a service has colours, signs and priorities. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from kubekuma.model.alert import Message
@@ -13,7 +13,15 @@ _COLOURS: Final = {
     AlertSeverity.INFO: "#1570ef",
 }
 _GOOD: Final = "#079455"
-_SIGNS: Final = {Happening.UP: "✅", Happening.FLAPPING: "〰️"}
+_SIGNS: Final = {
+    Happening.UP: "✅",
+    Happening.FLAPPING: "〰️",
+    Happening.DEGRADED: "🟠",
+    Happening.UNKNOWN: "❔",
+    Happening.CERT_EXPIRING: "⏳",
+    Happening.BUDGET_BURN: "🔥",
+    Happening.ACKNOWLEDGED: "👀",
+}
 
 
 def is_good(message: Message) -> bool:
@@ -21,9 +29,19 @@ def is_good(message: Message) -> bool:
     return message.happening is Happening.UP
 
 
+def is_seen_to(message: Message) -> bool:
+    """Whether it says that somebody sees to it."""
+    return message.happening is Happening.ACKNOWLEDGED
+
+
 def colour(message: Message) -> str:
     """The colour of the message, as ``#rrggbb``."""
     return _GOOD if is_good(message) else _COLOURS[message.severity]
+
+
+def priority(message: Message, by_severity: Mapping[AlertSeverity, int], *, good: int) -> int:
+    """How loud the message is, where services count that: as the provider says, or by severity."""
+    return good if is_good(message) else int(message.priority or by_severity[message.severity])
 
 
 def sign(message: Message) -> str:

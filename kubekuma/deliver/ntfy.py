@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from kubekuma.deliver.authorization import authorization
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import is_good
+from kubekuma.deliver.look import is_good, priority
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.monitor import AlertSeverity
@@ -24,7 +24,7 @@ def ntfy(config: NtfyConfig, message: Message, secret: Secret) -> Sequence[Reque
         "topic": config.topic,
         "title": message.title,
         "message": message.text,
-        "priority": 3 if is_good(message) else _PRIORITIES[message.severity],
+        "priority": priority(message, _PRIORITIES, good=3),
         "tags": ["white_check_mark" if is_good(message) else "rotating_light", *config.tags],
     }
     if message.links:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import is_good
+from kubekuma.deliver.look import is_good, is_seen_to
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.monitor import AlertSeverity
@@ -25,11 +25,12 @@ _PRIORITIES: Final = {
 
 
 def opsgenie(config: OpsgenieConfig, message: Message, secret: Secret) -> Sequence[Request]:
-    """Create the outage's alert, or close it: its alias is the same for both."""
+    """Create the outage's alert, acknowledge or close it: its alias is the same."""
     alerts = f"{_HOSTS[config.region]}/v2/alerts"
     key = ("Authorization", f"GenieKey {secret(config.api_key_secret_ref)}")
-    if is_good(message):
-        url = f"{alerts}/{quote(message.key, safe='')}/close?identifierType=alias"
+    if is_good(message) or is_seen_to(message):
+        action = "close" if is_good(message) else "acknowledge"
+        url = f"{alerts}/{quote(message.key, safe='')}/{action}?identifierType=alias"
         return [json_post(url, {"source": "KubeKuma", "note": message.text[:MOST_TEXT]}, key)]
     document: dict[str, Any] = {
         "message": message.title[:MOST_TITLE],
@@ -40,6 +41,6 @@ def opsgenie(config: OpsgenieConfig, message: Message, secret: Secret) -> Sequen
         "details": {**message.facts, **message.links, "reason": message.reason},
         "entity": str(message.monitor),
         "source": "KubeKuma",
-        "priority": _PRIORITIES[message.severity],
+        "priority": message.priority or _PRIORITIES[message.severity],
     }
     return [json_post(alerts, document, key)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 from attrs import evolve
@@ -16,6 +17,8 @@ LATE: Final = timedelta(minutes=5)
 # So many at once are one message, for whoever reads them.
 DIGEST: Final = 5
 MOST_LINES: Final = 20
+# From one of these to the next, while there are so many.
+EVERY: Final = timedelta(seconds=60)
 BACKOFF: Final = Backoff(first=5.0, most=600.0, jitter=0.2)
 _ORDER: Final = (AlertSeverity.CRITICAL, AlertSeverity.WARNING, AlertSeverity.INFO)
 
@@ -64,6 +67,53 @@ def aged(delivery: Delivery, now: datetime) -> Message:
     return evolve(message, text=f"{message.text}\nThis message comes {said} late.")
 
 
+def batches(due: Sequence[Delivery], now: datetime, *, at_least: int) -> list[list[Delivery]]:
+    """What of ``due`` goes out now, and what of that is one message, in order.
+
+    Those that belong together go with the first of them. Others are one
+    message only if there are ``at_least`` so many: then those too that would
+    still wait for more.
+    """
+    loose = [each for each in due if not each.together and not each.message.is_test]
+    found: dict[str, list[Delivery]] = {}
+    for each in due:
+        if each.next_at > now:
+            continue
+        if each.together:
+            found[each.together] = [it for it in due if it.together == each.together]
+        elif each in loose and len(loose) >= at_least:
+            found[""] = loose
+        else:
+            found[each.id] = [each]
+    return [*found.values()]
+
+
+def fallen_back(delivery: Delivery, now: datetime) -> Delivery | None:
+    """What the fallback is told of a message that was given up; None: there is none."""
+    if delivery.fallback is None or delivery.status is not DeliveryStatus.FAILED:
+        return None
+    message = delivery.message
+    id_ = sha256(f"{delivery.id}\n{delivery.fallback}".encode()).hexdigest()[:32]
+    why = f"It could not be delivered to {delivery.provider}: {delivery.error}."
+    return Delivery(
+        id=id_,
+        outage=delivery.outage,
+        provider=delivery.fallback,
+        message=evolve(message, id=id_, text=f"{message.text}\n{why}"),
+        created_at=now,
+        next_at=now,
+        together=f"undelivered to {delivery.provider}",
+        every=EVERY,
+        policy=delivery.policy,
+    )
+
+
+def all_clear(message: Message, rest: int) -> Message:
+    """A recovery in a group, of which ``rest`` others are not well yet."""
+    said = f"{rest} more of the group are not." if rest else "All clear: so is the whole group."
+    return evolve(message, text=f"{message.text}\n{said}")
+
+
 def digest(messages: Sequence[Message]) -> Message:
     """Many messages as one, the worst first."""
     ranked = sorted(messages, key=_rank)
@@ -90,6 +140,11 @@ def digest(messages: Sequence[Message]) -> Message:
 _COUNTED: Final = {
     Happening.DOWN: "down",
     Happening.FLAPPING: "flapping",
+    Happening.UNKNOWN: "not checked",
+    Happening.DEGRADED: "degraded",
+    Happening.BUDGET_BURN: "short of error budget",
+    Happening.CERT_EXPIRING: "about to expire",
+    Happening.ACKNOWLEDGED: "seen to",
     Happening.UP: "up again",
 }
 

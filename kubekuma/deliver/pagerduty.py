@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import is_good
+from kubekuma.deliver.look import is_good, is_seen_to
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.monitor import AlertSeverity
@@ -19,17 +19,18 @@ _SEVERITIES: Final = {
 
 
 def pagerduty(config: PagerdutyConfig, message: Message, secret: Secret) -> Sequence[Request]:
-    """Trigger the outage's alert, or resolve it: its key is the same for both."""
+    """Trigger the outage's alert, acknowledge or resolve it: its key is the same."""
+    action = "resolve" if is_good(message) else "acknowledge" if is_seen_to(message) else "trigger"
     document: dict[str, Any] = {
         "routing_key": secret(config.routing_key_secret_ref),
-        "event_action": "resolve" if is_good(message) else "trigger",
+        "event_action": action,
         "dedup_key": message.key,
     }
-    if not is_good(message):
+    if action == "trigger":
         document["payload"] = {
             "summary": message.title[:MOST_SUMMARY],
             "source": str(message.monitor),
-            "severity": _SEVERITIES[message.severity],
+            "severity": message.priority or _SEVERITIES[message.severity],
             "timestamp": message.since.isoformat(),
             "class": message.reason,
             "custom_details": {"text": message.text, **message.facts},

@@ -10,15 +10,25 @@ import attrs
 import structlog
 import trio
 
-from kubekuma.deliver.choose import KEYED, per_minute
-from kubekuma.deliver.outbox import DIGEST, aged, digest, not_sent, sent
+from kubekuma.deliver.choose import per_minute
+from kubekuma.deliver.outbox import (
+    DIGEST,
+    EVERY,
+    aged,
+    all_clear,
+    batches,
+    digest,
+    not_sent,
+    sent,
+)
 from kubekuma.deliver.send import NotSent, Taken
 from kubekuma.kit.bell import Bell
 from kubekuma.kit.contain import contain
 from kubekuma.kit.pace import Pace
 from kubekuma.model.alert import Delivery, DeliveryStatus, Fared, Message
 from kubekuma.model.meta import Key
-from kubekuma.model.provider import Provider
+from kubekuma.model.policy import Happening
+from kubekuma.model.provider import KEYED, Provider
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +37,8 @@ PORTION: Final = 100
 AGAIN: Final = timedelta(seconds=30)
 # As long as a policy may have messages wait for others.
 LONGEST_WAIT: Final = timedelta(seconds=600)
+# Whoever was told of many at once hears of few as one, for so long after that.
+STORM: Final = timedelta(minutes=2)
 
 
 # Sends one message once. Raises NotSent.
@@ -42,6 +54,9 @@ class Outbox(Protocol):
     async def due(self, provider: Key, now: datetime, limit: int) -> Sequence[Delivery]:
         """Its messages that are due, the oldest first."""
 
+    async def lasting(self, provider: Key, together: str) -> int:
+        """Of how many outages of a group it has not heard the end, nor is to."""
+
     async def update(self, deliveries: Sequence[Delivery]) -> None:
         """Record how far they have come."""
 
@@ -53,6 +68,7 @@ class Deliveries:
     sent: dict[Key, int] = attrs.field(factory=dict)
     failed: dict[Key, int] = attrs.field(factory=dict)
     last_sent_at: dict[Key, datetime] = attrs.field(factory=dict)
+    storms: dict[Key, datetime] = attrs.field(factory=dict)  # until when they are put together
     last_test_at: dict[Key, datetime] = attrs.field(factory=dict)
     errors: dict[Key, str] = attrs.field(factory=dict)  # of the last try, if that failed
 
@@ -139,12 +155,8 @@ class _Worker:
 
     async def serve(self, paused: dict[Key, datetime]) -> None:
         """Send what is due, unless the provider takes nothing more."""
-        key, keyed = self.provider.meta.key, self.provider.spec.type in KEYED
-        # What waits for others goes with the first of them.
-        until = self.now() if keyed else self.now() + LONGEST_WAIT
-        due = await self.outbox.due(key, until, PORTION)
-        whole = not keyed and len(due) >= DIGEST and not any(it.message.is_test for it in due)
-        for batch in [due] if whole else [[each] for each in due]:
+        key, now = self.provider.meta.key, self.now()
+        for batch in await self._batched():
             after = await self._send(batch)
             await self.outbox.update(after)
             waits = [each for each in after if each.status is DeliveryStatus.PENDING]
@@ -153,13 +165,25 @@ class _Worker:
                 paused[key] = waits[0].next_at
                 return
         paused.pop(key, None)
+        if self.deliveries.storms.get(key, now) > now:
+            # Of a storm people hear once a minute.
+            paused[key] = self.deliveries.storms[key]
+
+    async def _batched(self) -> list[list[Delivery]]:
+        key, now = self.provider.meta.key, self.now()
+        if self.provider.spec.type in KEYED:
+            return [[each] for each in await self.outbox.due(key, now, PORTION)]
+        stormed = now - self.deliveries.storms.get(key, now - STORM) < STORM
+        # What waits for others goes with the first of them.
+        due = await self.outbox.due(key, now + LONGEST_WAIT, PORTION)
+        return batches(due, now, at_least=2 if stormed else DIGEST)
 
     async def _send(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
         key, messages = self.provider.meta.key, [aged(each, self.now()) for each in batch]
         if self.pace is not None:
             await self.pace.turn()
         try:
-            await self.tell(self.provider, digest(messages) if len(messages) > 1 else messages[0])
+            await self.tell(self.provider, await self._as_one(batch, messages))
         except NotSent as error:
             self.deliveries.errors[key] = error.said
             self.deliveries.failed[key] = self.deliveries.failed.get(key, 0) + 1
@@ -181,6 +205,15 @@ class _Worker:
         if any(each.is_test for each in messages):
             self.deliveries.last_test_at[key] = self.now()
         return [sent(each, self.now()) for each in batch]
+
+    async def _as_one(self, batch: Sequence[Delivery], messages: Sequence[Message]) -> Message:
+        key, first = self.provider.meta.key, batch[0]
+        if len(messages) > 1 and not first.together:
+            self.deliveries.storms[key] = self.now() + EVERY
+        message = digest(messages) if len(messages) > 1 else messages[0]
+        if first.together and all(each.happening is Happening.UP for each in messages):
+            return all_clear(message, await self.outbox.lasting(key, first.together))
+        return message
 
 
 def _pace(provider: Provider) -> Pace | None:

@@ -7,14 +7,22 @@ from functools import partial
 import attrs
 import httpx
 import trio
+from attrs import evolve
 
 from kubekuma.deliver import apprise, mail
 from kubekuma.deliver.alertmanager import alertmanager
 from kubekuma.deliver.choose import requests_of
+from kubekuma.deliver.look import is_seen_to
 from kubekuma.deliver.request import Secret, SecretMissing
 from kubekuma.deliver.send import NotSent, Taken, new_client, send, send_to_any
 from kubekuma.model.alert import Message
-from kubekuma.model.provider import AlertmanagerConfig, AppriseConfig, ProviderSpec, SmtpConfig
+from kubekuma.model.provider import (
+    PRIORITIES,
+    AlertmanagerConfig,
+    AppriseConfig,
+    ProviderSpec,
+    SmtpConfig,
+)
 
 
 @attrs.define(eq=False)
@@ -32,12 +40,15 @@ class Teller:
 
     async def tell(self, spec: ProviderSpec, message: Message, secret: Secret) -> Taken:
         """Send ``message``, and return what was answered. Raises NotSent."""
+        message = _with_priority(spec, message)
         try:
             match spec.config_in_use:
                 case SmtpConfig() as config:
                     return await mail.send_mail(config, message, secret, self.now(), self._mailers)
                 case AppriseConfig() as config:
                     return await apprise.send_by_apprise(config, message, secret, self._apprisers)
+                case AlertmanagerConfig() if is_seen_to(message):
+                    return Taken(said="Alertmanager has no word for that")
                 case AlertmanagerConfig() as config:
                     requests = alertmanager(config, [message], secret, self.now())
                     return await send_to_any(requests, self.http)
@@ -54,3 +65,9 @@ class Teller:
         """Close what is open; nothing is sent any more."""
         with trio.move_on_after(1, shield=True):
             await self.http.aclose()
+
+
+def _with_priority(spec: ProviderSpec, message: Message) -> Message:
+    word = getattr(spec.priority_map, message.severity.value)
+    # What the service does not know would only be refused.
+    return evolve(message, priority=word) if word in PRIORITIES.get(spec.type, ()) else message

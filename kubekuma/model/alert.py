@@ -1,7 +1,7 @@
 """What people are told: outages as alerting sees them, messages, and their deliveries."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import attrs
@@ -13,9 +13,15 @@ from kubekuma.model.policy import Happening
 
 @attrs.frozen(kw_only=True)
 class Outage:
-    """One incident, as far as it decides who is told."""
+    """One incident, or another state of a monitor, as far as it decides who is told.
+
+    ``what`` is what it is told as. ``step``: how many of the days before the
+    end of a certificate have come, each of which is told.
+    """
 
     id: str
+    what: Happening = Happening.DOWN
+    step: int = 0
     key: Key  # of the monitor
     started_at: datetime  # first failure
     confirmed_at: datetime  # verdict
@@ -38,6 +44,9 @@ class Told:
     provider: Key
     happening: Happening
     at: datetime  # when it was decided
+    reminder: int = 0
+    alert: str = ""  # the one of several outages that it belongs to
+    fallback: Key | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +69,7 @@ class Message:
     since: datetime
     until: datetime | None = None
     at: datetime | None = None  # when it was decided
+    what: Happening = Happening.DOWN  # that is told, or of which the end is
     reason: str = ""
     detail: str = ""  # what the check said
     reminder: int = 0  # the how manieth; 0: the first message
@@ -70,6 +80,7 @@ class Message:
     links: Mapping[str, str] = attrs.field(factory=dict)  # URL by name
     facts: Mapping[str, str] = attrs.field(factory=dict)  # the monitor's annotations
     is_test: bool = False  # of the provider: nothing has happened
+    priority: str = ""  # the provider's own word for how bad it is; empty: by severity
 
 
 @attrs.frozen(kw_only=True)
@@ -89,11 +100,18 @@ class DeliveryStatus(StrEnum):
     SENT = "sent"
     FAILED = "failed"  # for good
     DROPPED = "dropped"  # over before anybody was told
+    JOINED = "joined"  # not told: another outage's message stands for it
 
 
 @attrs.frozen(kw_only=True)
 class Delivery:
-    """One message on its way to one provider. ``id`` is that of the message."""
+    """One message on its way to one provider. ``id`` is that of the message.
+
+    Messages ``together`` are one, for whoever reads them, and ``every`` is how
+    long the next of them waits. ``alert`` is what several outages have in
+    common of which a provider hears as one; ``stays_taken`` is for how long
+    after the last of them. ``fallback`` hears of it if it cannot be delivered.
+    """
 
     id: str
     outage: str
@@ -105,3 +123,9 @@ class Delivery:
     attempts: int = 0
     error: str = ""
     sent_at: datetime | None = None
+    together: str = ""
+    every: timedelta = timedelta(0)
+    alert: str = ""
+    stays_taken: timedelta = timedelta(0)
+    policy: Key | None = None  # that asked for it
+    fallback: Key | None = None

@@ -35,6 +35,7 @@ class Happening(StrEnum):
     CERT_EXPIRING = "certExpiring"
     UNKNOWN = "unknown"
     BUDGET_BURN = "budgetBurn"
+    ACKNOWLEDGED = "acknowledged"
 
 
 @attrs.frozen(kw_only=True)

@@ -1,5 +1,6 @@
 """The NotificationProvider: where messages go."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -322,6 +323,26 @@ class PriorityMap:
     critical: str | None = says("For critical.", default=None, min_length=1, max_length=32)
     warning: str | None = says("For warning.", default=None, min_length=1, max_length=32)
     info: str | None = says("For info.", default=None, min_length=1, max_length=32)
+
+
+# The words that services have for priorities.
+PRIORITIES: Mapping[ProviderType, tuple[str, ...]] = {
+    ProviderType.GOTIFY: tuple(map(str, range(11))),
+    ProviderType.NTFY: tuple(map(str, range(1, 6))),
+    ProviderType.PUSHOVER: tuple(map(str, range(-2, 3))),
+    ProviderType.OPSGENIE: ("P1", "P2", "P3", "P4", "P5"),
+    ProviderType.PAGERDUTY: ("critical", "error", "warning", "info"),
+}
+# They have one alert for an outage, and want to hear of each. All others are read by people, who
+# do not want fifty messages at once.
+KEYED = frozenset(
+    {
+        ProviderType.WEBHOOK,
+        ProviderType.PAGERDUTY,
+        ProviderType.OPSGENIE,
+        ProviderType.ALERTMANAGER,
+    }
+)
 
 
 def _has_config(kind: ProviderType) -> Rule:

@@ -177,6 +177,7 @@ class CheckResult:
     peer: str | None = None  # "192.0.2.1:443"
     status_code: int | None = None
     certificate: Certificate | None = None
+    registered_until: datetime | None = None  # of a domain
     transcript: Sequence[str] = ()
 
     @property

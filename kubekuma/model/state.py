@@ -62,6 +62,7 @@ class Standing:
     identity: str = ""  # of target and criteria: another one starts the counters anew
     certificate_expires_at: datetime | None = None
     certificate_valid: bool | None = None
+    registered_until: datetime | None = None
 
     @property
     def shown(self) -> str:

@@ -1,12 +1,13 @@
 """Plans for what says who is told: providers and policies. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from kubekuma.model.meta import Truth
+from kubekuma.model.monitor import AlertSeverity
 from kubekuma.model.policy import Policy, PolicyStatus
-from kubekuma.model.provider import PriorityMap, Provider, ProviderStatus
+from kubekuma.model.provider import PRIORITIES, Provider, ProviderSpec, ProviderStatus
 from kubekuma.model.reach import selector
 from kubekuma.reconcile.outcome import NOT_ATTEMPTED, Outcome, Said, refused
 from kubekuma.reconcile.world import World, count
@@ -31,8 +32,9 @@ def plan_provider(provider: Provider, world: World, _: datetime) -> Outcome:
         reconciled = Said(Truth.TRUE, "Disabled", "spec.enabled is false")
     elif wrong := [*provider_templates(provider.spec)]:
         reconciled = _badly_worded(wrong)
-    elif missing := [*_not_yet(_UNSENT, provider.spec)]:
-        reconciled = _later(f"in force, but for {', '.join(missing)}")
+    elif unknown := [*_unknown_priorities(provider.spec)]:
+        said = f"in force, with the default ones: {'; '.join(unknown)}"
+        reconciled = refused("BadPriority", said)
     status = ProviderStatus(**world.delivered(provider.meta.key))
     return Outcome(
         reconciled=NOT_ATTEMPTED if forbidden else reconciled, forbidden=forbidden, status=status
@@ -56,8 +58,6 @@ def plan_policy(policy: Policy, world: World, _: datetime) -> Outcome:
         reconciled = refused("ProviderMissing", "; ".join((*missing, *map(str, wrong))))
     elif wrong:
         reconciled = _badly_worded(wrong)
-    elif later := [*_not_yet(_UNFOLLOWED, policy.spec)]:
-        reconciled = _later(f"in force, but for {', '.join(later)}")
     return Outcome(reconciled=reconciled, status=status)
 
 
@@ -79,22 +79,11 @@ def _badly_worded(wrong: Sequence[FieldError]) -> Said:
     return refused("BadTemplate", f"in force, with the default texts: {said}")
 
 
-def _later(what: str) -> Said:
-    return refused("NotImplemented", f"{what}: a later version does that")
-
-
-def _not_yet(fields: Mapping[str, Callable[[Any], Any]], spec: Any) -> Iterator[str]:
-    return (path for path, value in fields.items() if value(spec))
-
-
-# What is accepted, and not followed yet.
-_UNFOLLOWED: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "spec.routing.group.by": lambda it: it.routing.group.by,
-    "spec.routing.dedupe": lambda it: it.routing.dedupe,
-    "spec.routing.rateLimit": lambda it: it.routing.rate_limit,
-    "spec.routing.activeTimes": lambda it: it.routing.active_times,
-    "spec.fallback": lambda it: it.fallback,
-}
-_UNSENT: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "spec.priorityMap": lambda it: it.priority_map != PriorityMap(),
-}
+def _unknown_priorities(spec: ProviderSpec) -> Iterator[str]:
+    known = PRIORITIES.get(spec.type, ())
+    for severity in AlertSeverity:
+        word = getattr(spec.priority_map, severity.value)
+        if word is None or word in known:
+            continue
+        wanted = f"must be one of {', '.join(known)}" if known else f"{spec.type} has no priorities"
+        yield f"spec.priorityMap.{severity}: {wanted}"

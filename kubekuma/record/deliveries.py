@@ -11,11 +11,12 @@ from kubekuma.model.meta import Key
 from kubekuma.model.policy import Happening
 from kubekuma.record.database import Connection
 from kubekuma.record.documents import from_json, to_json
+from kubekuma.record.placing import placed
 from kubekuma.record.times import epoch_ms, from_epoch_ms
 
 _COLUMNS: Final = (
     "id, outage, provider_namespace, provider_name, message, created_at, next_at, status,"
-    " attempts, error, sent_at"
+    " attempts, error, sent_at, together, alert, policy, fallback"
 )
 # The oldest of each provider first: what is told of one monitor comes in order.
 _DUE: Final = f"""
@@ -39,6 +40,38 @@ _OPEN: Final = """
         )
     )
 """
+# What a provider heard of and not of its end: of incidents, and of what is none.
+_LASTING: Final = """
+    SELECT outage, deliveries.message FROM deliveries
+    LEFT JOIN incidents ON incidents.id = outage
+    WHERE provider_namespace = ? AND provider_name = ? AND status = 'sent' AND ended_at IS NULL
+    AND happening NOT IN ('up', 'flapping', 'acknowledged') AND outage NOT LIKE 'test:%'
+    AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS over WHERE over.outage = deliveries.outage
+        AND over.provider_namespace = deliveries.provider_namespace
+        AND over.provider_name = deliveries.provider_name AND over.happening = 'up'
+    )
+    ORDER BY created_at, deliveries.id
+"""
+_LASTING_IN: Final = """
+    SELECT COUNT(DISTINCT outage) FROM deliveries AS told
+    WHERE provider_namespace = ? AND provider_name = ? AND together = ?
+    AND happening NOT IN ('up', 'acknowledged') AND status <> 'dropped' AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS over WHERE over.outage = told.outage
+        AND over.provider_namespace = told.provider_namespace
+        AND over.provider_name = told.provider_name AND over.happening = 'up'
+    )
+"""
+# Of states that are no incidents: what somebody heard of and not of its end.
+_NOTICES: Final = """
+    SELECT monitor, outage, message FROM deliveries AS told
+    WHERE happening IN ('degraded', 'unknown', 'certExpiring', 'budgetBurn')
+    AND status <> 'dropped' AND outage NOT LIKE 'test:%' AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS over WHERE over.outage = told.outage
+        AND over.provider_namespace = told.provider_namespace
+        AND over.provider_name = told.provider_name AND over.happening = 'up'
+    )
+"""
 # The time of the last try, or of the next.
 _LAST_ERRORS: Final = """
     SELECT deliveries.provider_namespace, deliveries.provider_name, status, next_at, error
@@ -54,26 +87,35 @@ _LAST_ERRORS: Final = """
 
 def insert_deliveries(db: Connection, deliveries: Sequence[Delivery]) -> None:
     """Put messages into the outbox; those that are there already stay as they are."""
-    db.executemany(
+    for each in deliveries:
+        _insert(db, placed(db, each))
+
+
+def _insert(db: Connection, delivery: Delivery) -> None:
+    db.execute(
         "INSERT INTO deliveries (id, outage, provider_namespace, provider_name, happening,"
-        " message, created_at, next_at, status, attempts, error)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        [
-            (
-                each.id,
-                each.outage,
-                each.provider.namespace,
-                each.provider.name,
-                each.message.happening.value,
-                to_json(each.message),
-                epoch_ms(each.created_at),
-                epoch_ms(each.next_at),
-                each.status.value,
-                each.attempts,
-                each.error,
-            )
-            for each in deliveries
-        ],
+        " message, created_at, next_at, status, attempts, error, reminder, monitor, together,"
+        " alert, policy, fallback) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO NOTHING",
+        (
+            delivery.id,
+            delivery.outage,
+            delivery.provider.namespace,
+            delivery.provider.name,
+            delivery.message.happening.value,
+            to_json(delivery.message),
+            epoch_ms(delivery.created_at),
+            epoch_ms(delivery.next_at),
+            delivery.status.value,
+            delivery.attempts,
+            delivery.error,
+            delivery.message.reminder,
+            str(delivery.message.monitor),
+            delivery.together,
+            delivery.alert,
+            _text(delivery.policy),
+            _text(delivery.fallback),
+        ),
     )
 
 
@@ -125,19 +167,28 @@ def waiting_providers(db: Connection) -> list[tuple[Key, datetime]]:
 
 def lasting_messages(db: Connection, provider: Key) -> list[Message]:
     """What a provider was told of outages that last: the first message of each."""
-    found = db.execute(
-        "SELECT deliveries.message FROM deliveries JOIN incidents ON incidents.id = outage"
-        " WHERE provider_namespace = ? AND provider_name = ? AND happening = 'down'"
-        " AND status = 'sent' AND ended_at IS NULL ORDER BY created_at, deliveries.id",
-        (provider.namespace, provider.name),
-    )
-    messages = [from_json(text, Message) for (text,) in found]
-    return [each for each in messages if not each.reminder]
+    found = db.execute(_LASTING, (provider.namespace, provider.name))
+    first: dict[str, Message] = {}
+    for outage_, text in found:
+        if outage_ not in first:
+            first[outage_] = from_json(text, Message)
+    return [*first.values()]
 
 
-def oldest_waiting(db: Connection) -> datetime | None:
+def lasting_in(db: Connection, provider: Key, together: str) -> int:
+    """Of how many outages of a group a provider has not heard the end, nor is to."""
+    where = (provider.namespace, provider.name, together)
+    (count,) = db.execute(_LASTING_IN, where).fetchone()
+    return int(count)
+
+
+def oldest_waiting(db: Connection, now: datetime) -> datetime | None:
     """Since when the oldest message waits that is due; None: none does."""
-    (at,) = db.execute("SELECT MIN(created_at) FROM deliveries WHERE status = 'pending'").fetchone()
+    (at,) = db.execute(
+        "SELECT MIN(CASE WHEN attempts > 0 THEN created_at ELSE next_at END) FROM deliveries"
+        " WHERE status = 'pending' AND (attempts > 0 OR next_at <= ?)",
+        (epoch_ms(now),),
+    ).fetchone()
     return None if at is None else from_epoch_ms(at)
 
 
@@ -167,14 +218,45 @@ def fared(db: Connection) -> list[Fared]:
 def told_of(db: Connection, outage: str) -> tuple[Told, ...]:
     """What was told of an outage, or is in the outbox."""
     found = db.execute(
-        "SELECT provider_namespace, provider_name, happening, created_at FROM deliveries"
-        " WHERE outage = ? AND status <> 'dropped' ORDER BY created_at, id",
+        "SELECT provider_namespace, provider_name, happening, created_at, reminder, alert, fallback"
+        " FROM deliveries WHERE outage = ? AND status <> 'dropped' ORDER BY created_at, id",
         (outage,),
     )
     return tuple(
-        Told(provider=Key(namespace, name), happening=Happening(what), at=from_epoch_ms(created_at))
-        for namespace, name, what, created_at in found
+        Told(
+            provider=Key(namespace, name),
+            happening=Happening(what),
+            at=from_epoch_ms(created_at),
+            reminder=reminder,
+            alert=alert,
+            fallback=_key(fallback),
+        )
+        for namespace, name, what, created_at, reminder, alert, fallback in found
     )
+
+
+def noticed_monitors(db: Connection) -> set[Key]:
+    """Monitors of which there may be an end to tell of something that is no incident."""
+    keys = {_key(monitor) for monitor, _, _ in db.execute(_NOTICES)}
+    return {key for key in keys if key is not None}
+
+
+def open_notices(db: Connection, key: Key) -> list[Outage]:
+    """What somebody heard of a monitor that is no incident, and not of its end."""
+    found: dict[str, Outage] = {}
+    for _, outage_, text in db.execute(_NOTICES + " AND monitor = ?", (str(key),)):
+        message = from_json(text, Message)
+        found[outage_] = Outage(
+            id=outage_,
+            what=message.happening,
+            key=key,
+            started_at=message.since,
+            confirmed_at=message.since,
+            ended_at=None,
+            reason=message.reason,
+            message=message.detail,
+        )
+    return [*found.values()]
 
 
 def outage(db: Connection, id_: str) -> Outage | None:
@@ -216,6 +298,10 @@ def _delivery(row: Any) -> Delivery:
         attempts,
         error,
         sent_at,
+        together,
+        alert,
+        policy,
+        fallback,
     ) = row
     return Delivery(
         id=id_,
@@ -228,4 +314,17 @@ def _delivery(row: Any) -> Delivery:
         attempts=attempts,
         error=error,
         sent_at=None if sent_at is None else from_epoch_ms(sent_at),
+        together=together,
+        alert=alert,
+        policy=_key(policy),
+        fallback=_key(fallback),
     )
+
+
+def _text(key: Key | None) -> str:
+    return "" if key is None else str(key)
+
+
+def _key(text: str) -> Key | None:
+    namespace, _, name = text.rpartition("/")
+    return Key(namespace, name) if name else None

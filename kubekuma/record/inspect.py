@@ -16,7 +16,7 @@ from kubekuma.record.times import from_epoch_ms
 TABLES: Final = (
     *("series", "heartbeats", "heartbeat_blocks", "heartbeat_details", "heartbeat_buckets"),
     *("rollups", "spans", "incidents", "deliveries", "audit_events", "posts"),
-    "reclassifications",
+    *("reclassifications", "alert_decisions"),
 )
 _ENDS: Final = """
     SELECT

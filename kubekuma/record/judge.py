@@ -60,7 +60,7 @@ def judge(
     """What the check that has ended makes of the monitor."""
     before, schedule, at = state.standing, spec.schedule, checked.at
     outcome, reason, message = _seen(checked.result, invert=spec.invert)
-    known = _with_certificate(before, checked.result)
+    known = _with_ends(before, checked.result)
     first_word = state.spoke_at is None and outcome is not Outcome.UNKNOWN
     if known.since is None or (first_word and known.verdict is Verdict.PENDING):
         # What nobody could see before is charged to nobody.
@@ -437,8 +437,11 @@ def _seen(result: CheckResult, *, invert: bool) -> tuple[Outcome, Reason, str]:
     return Outcome.FAILED, Reason.INVERTED, "passes, and should not"
 
 
-def _with_certificate(standing: Standing, result: CheckResult) -> Standing:
-    shown = result.certificate
+def _with_ends(standing: Standing, result: CheckResult) -> Standing:
+    """``standing`` with what ends some day: a certificate, a registration."""
+    until, shown = result.registered_until, result.certificate
+    if until is not None and until != standing.registered_until:
+        standing = evolve(standing, registered_until=until)
     if shown is None:
         return standing
     before = (standing.certificate_expires_at, standing.certificate_valid)

@@ -43,6 +43,11 @@ _OF_NO_OUTAGE: Final = """
     AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = outage)
     ORDER BY created_at LIMIT ?
 """
+# A few lines for each thing that was ever held back.
+_DECIDED_OF_NO_OUTAGE: Final = """
+    DELETE FROM alert_decisions
+    WHERE at < ? AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = outage)
+"""
 _DROP_AUDIT: Final = """
     DELETE FROM audit_events
     WHERE id IN (SELECT id FROM audit_events WHERE at < ? ORDER BY at LIMIT ?) RETURNING id
@@ -105,6 +110,7 @@ def prune_deeds(db: Connection, drop: Borders) -> bool:
     told = db.execute(_OF_NO_OUTAGE, (drop.incidents, MOST_ROWS)).fetchall()
     if told:
         db.executemany("DELETE FROM deliveries WHERE id = ?", told)
+    db.execute(_DECIDED_OF_NO_OUTAGE, (drop.incidents,))
     posts = drop_posts(db, drop.incidents, MOST_POSTS)
     return MOST_ROWS in {len(gone), len(told)} or posts == MOST_POSTS
 
@@ -140,6 +146,7 @@ def _drop_incidents(db: Connection, series: int, border: int) -> bool:
         # All that was told of an outage goes at once: who heard of its beginning and not of its end
         # would be told of it.
         db.executemany("DELETE FROM deliveries WHERE outage = ?", ended)
+        db.executemany("DELETE FROM alert_decisions WHERE outage = ?", ended)
         db.executemany("DELETE FROM incidents WHERE id = ?", ended)
     return len(ended) == MOST_OUTAGES
 

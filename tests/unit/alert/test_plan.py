@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubekuma.alert.plan import AlertPlan, Parent, Situation, plan_alerts
-from kubekuma.alert.route import Route
+from kubekuma.alert.route import Route, Way
 from kubekuma.model.alert import Outage, Told
 from kubekuma.model.meta import Key
-from kubekuma.model.policy import Happening
+from kubekuma.model.policy import ActiveTime, Happening
 
 CHAT, PAGER, MAIL = Key("shop", "chat"), Key("shop", "pager"), Key("shop", "mail")
 DOWN, UP, FLAPPING = Happening.DOWN, Happening.UP, Happening.FLAPPING
@@ -32,6 +32,10 @@ class Story:
     ended: float | None = None
     told: list[Told] = attrs.field(factory=list)
     facts: dict[str, Any] = attrs.field(factory=dict)
+    what: Happening = Happening.DOWN
+    step: int = 0
+    acknowledged_by: str = ""
+    acknowledged_until: float | None = None
 
     def plan(self, seconds: float) -> AlertPlan:
         outage = Outage(
@@ -42,6 +46,12 @@ class Story:
             ended_at=None if self.ended is None else at(self.ended),
             reason="Timeout",
             message="slow",
+            what=self.what,
+            step=self.step,
+            acknowledged_by=self.acknowledged_by,
+            acknowledged_until=None
+            if self.acknowledged_until is None
+            else at(self.acknowledged_until),
         )
         situation = Situation(
             outage=outage,
@@ -56,10 +66,17 @@ class Story:
         """Carry out the plan of that moment, and return what was told to whom."""
         plan = self.plan(seconds)
         for each in plan.tell:
-            told = Told(provider=each.provider, happening=each.happening, at=at(seconds))
+            told = Told(
+                provider=each.provider,
+                happening=each.happening,
+                at=at(seconds),
+                reminder=each.reminder,
+            )
             self.told.append(told)
         return [
-            (each.provider.name, f"{each.happening}{each.reminder or ''}") for each in plan.tell
+            (each.provider.name, f"{each.happening}{each.reminder or ''}")
+            for each in plan.tell
+            if not each.quiet
         ]
 
     def again(self, seconds: float) -> float | None:
@@ -72,7 +89,7 @@ def minutes(count: float) -> timedelta:
 
 
 def test_an_outage_is_told_once_and_its_end_to_those_who_heard() -> None:
-    it = Story((route(CHAT), route(PAGER, after=minutes(5))))
+    it = Story((route(CHAT), route(PAGER, ways=(Way(after=minutes(5)),))))
     assert it.look(40) == [("chat", "down")]
     assert it.look(41) == []
     assert it.again(41) == 40 + 5 * MINUTE
@@ -82,16 +99,16 @@ def test_an_outage_is_told_once_and_its_end_to_those_who_heard() -> None:
 
 
 def test_nobody_hears_of_the_end_of_what_was_never_told() -> None:
-    it = Story((route(after=minutes(5)),), ended=100)
+    it = Story((route(ways=(Way(after=minutes(5)),)),), ended=100)
     assert it.look(100) == []
 
 
 def test_escalation_comes_when_it_is_due_and_late_rather_than_never() -> None:
-    it = Story((route(CHAT), route(PAGER, after=minutes(5))))
+    it = Story((route(CHAT), route(PAGER, ways=(Way(after=minutes(5)),))))
     it.look(40)
     assert it.look(40 + 5 * MINUTE - 1) == []
     assert it.look(40 + 5 * MINUTE) == [("pager", "down")]
-    late = Story((route(CHAT), route(PAGER, after=minutes(5))))
+    late = Story((route(CHAT), route(PAGER, ways=(Way(after=minutes(5)),))))
     assert late.look(3600) == [("chat", "down"), ("pager", "down")]
 
 
@@ -107,7 +124,7 @@ def test_reminders_count_from_the_last_word() -> None:
 
 @pytest.mark.parametrize("muted", ["planned work", "the silence quiet"])
 def test_a_mute_holds_outages_escalations_and_reminders_and_no_recovery(muted: str) -> None:
-    it = Story((route(CHAT, resend=minutes(30)), route(PAGER, after=minutes(5))))
+    it = Story((route(CHAT, resend=minutes(30)), route(PAGER, ways=(Way(after=minutes(5)),))))
     it.look(40)
     it.facts["muted"] = muted
     assert it.look(3600) == []
@@ -200,7 +217,7 @@ looks = st.lists(
 def test_whatever_happens_nobody_is_told_twice_and_an_outage_that_lasts_is_told(
     steps: list[tuple[float, str, bool]], after: int, ends: bool
 ) -> None:
-    it = Story((route(CHAT), route(PAGER, after=minutes(after))))
+    it = Story((route(CHAT), route(PAGER, ways=(Way(after=minutes(after)),))))
     heard: list[tuple[str, str]] = []
     now: float = 40
     for pause, muted, flaps in steps:
@@ -216,3 +233,121 @@ def test_whatever_happens_nobody_is_told_twice_and_an_outage_that_lasts_is_told(
         heard += it.look(now + 2)
         assert {who for who, what in heard if what == "up"} == {"chat", "pager"}
     assert len(heard) == len(set(heard))
+
+
+# Hours, limits, groups ---------------------------------------------------------------------------
+
+HOUR = 60 * MINUTE
+# The story begins at midnight.
+OFFICE = (ActiveTime(start="08:00", end="18:00"),)
+
+
+def test_outside_of_hours_an_outage_waits_for_the_opening() -> None:
+    it = Story((route(ways=(Way(hours=OFFICE),), resend=minutes(60)),))
+    assert it.look(40) == []
+    (waits,) = it.plan(40).waits
+    assert (waits.provider, waits.why) == (CHAT, "nobody wants to hear now")
+    assert it.again(40) == 8 * HOUR
+    assert it.look(8 * HOUR) == [("chat", "down")]
+    assert it.look(17.5 * HOUR) == [("chat", "down1")]
+    # A reminder that is due at night is given in the morning.
+    assert it.look(19 * HOUR) == []
+    assert it.again(19 * HOUR) == 32 * HOUR
+
+
+def test_one_policy_of_several_is_enough_to_be_told() -> None:
+    ways = (Way(hours=OFFICE), Way(after=minutes(10)))
+    it = Story((route(ways=ways),))
+    assert it.again(40) == 40 + 10 * MINUTE
+    assert it.look(40 + 10 * MINUTE) == [("chat", "down")]
+
+
+def test_at_night_good_news_waits_for_people_and_not_for_pagers() -> None:
+    ways = (Way(hours=OFFICE),)
+    it = Story((route(CHAT, ways=ways), route(PAGER, ways=ways, is_keyed=True)))
+    it.look(9 * HOUR)
+    it.ended = 20 * HOUR
+    waits = {each.provider: each.wait for each in it.plan(20 * HOUR).tell}
+    assert waits == {CHAT: timedelta(hours=12), PAGER: timedelta(0)}
+
+
+def test_what_a_policy_wants_to_hear_of_seldom_takes_turns_and_escalations_do_not() -> None:
+    slow: dict[str, Any] = {"apart": minutes(30), "every": minutes(1)}
+    it = Story(
+        (
+            route(CHAT, **slow),
+            route(MAIL, group="shop/p namespace=shop", **slow),
+            route(PAGER, ways=(Way(after=minutes(5)),), **slow),
+        )
+    )
+    first = {each.provider: (each.together, each.every) for each in it.plan(40).tell}
+    assert first == {
+        CHAT: ("shop/p at most", minutes(30)),
+        MAIL: ("shop/p namespace=shop", minutes(30)),
+    }
+    it.look(40)
+    (escalation,) = it.plan(40 + 5 * MINUTE).tell
+    assert (escalation.provider, escalation.together) == (PAGER, "")
+    it.ended = 400
+    over = {each.provider: (each.together, each.every) for each in it.plan(400).tell}
+    assert over == {
+        CHAT: ("", timedelta(0)),
+        MAIL: ("shop/p namespace=shop", minutes(1)),
+    }
+
+
+# Somebody sees to it -----------------------------------------------------------------------------
+
+
+def test_once_somebody_sees_to_it_those_who_heard_hear_that_and_nobody_else_is_called() -> None:
+    routes = (
+        route(CHAT, resend=minutes(30)),
+        route(PAGER, ways=(Way(after=minutes(5)),)),
+        route(MAIL),
+    )
+    it = Story(routes, facts={"acknowledged_to": frozenset({CHAT, PAGER})})
+    it.look(40)
+    it.acknowledged_by = "ada"
+    assert it.look(50) == [("chat", "acknowledged")]
+    assert it.look(3 * HOUR) == []
+    assert it.again(3 * HOUR) is None
+    it.ended = 4 * HOUR
+    assert sorted(it.look(4 * HOUR)) == [("chat", "up"), ("mail", "up")]
+
+
+def test_it_may_be_seen_to_for_a_while_alone() -> None:
+    it = Story((route(CHAT, resend=minutes(30)), route(PAGER, ways=(Way(after=minutes(5)),))))
+    it.look(40)
+    it.acknowledged_by, it.acknowledged_until = "ada", HOUR
+    assert it.look(HOUR - 1) == []
+    assert it.again(HOUR - 1) == HOUR
+    assert it.look(HOUR) == [("chat", "down1"), ("pager", "down")]
+
+
+# What is no outage -------------------------------------------------------------------------------
+
+
+def test_each_of_the_days_before_an_end_is_told_once_and_those_gone_by_are_not() -> None:
+    it = Story(what=Happening.CERT_EXPIRING, step=1)
+    assert it.look(40) == [("chat", "certExpiring1")]
+    assert it.look(50) == []
+    it.step = 2
+    assert it.look(60) == [("chat", "certExpiring2")]
+    assert it.look(70) == []
+    it.ended = 80
+    assert it.look(80) == [("chat", "up")]
+
+
+def test_nobody_is_reminded_of_what_is_no_outage() -> None:
+    it = Story((route(resend=minutes(30)),), what=Happening.DEGRADED)
+    assert it.look(40) == [("chat", "degraded")]
+    assert it.look(3 * HOUR) == []
+
+
+def test_what_ends_in_something_worse_ends_without_a_word() -> None:
+    it = Story(what=Happening.DEGRADED)
+    it.look(40)
+    it.ended, it.facts["quiet"] = 60, True
+    assert it.look(60) == []
+    (tell,) = Story(told=it.told[:1], ended=60, facts={"quiet": True}).plan(60).tell
+    assert (tell.happening, tell.quiet) == (UP, True)

@@ -72,7 +72,8 @@ def test_of_two_policies_for_one_provider_the_first_formats_and_the_earliest_cou
     cluster = Cluster().put(provider("a"), policy("first", late, priority=1), policy("second", "a"))
     (route,) = found(cluster)
     assert route.policy is not None
-    assert (route.policy.name, route.after) == ("first", timedelta(0))
+    assert route.policy.name == "first"
+    assert [way.after for way in route.ways] == [timedelta(minutes=30), timedelta(0)]
 
 
 def test_who_is_not_selected_is_told_of_by_the_defaults_in_reach() -> None:
@@ -129,3 +130,40 @@ def test_reminders_are_the_policys_or_else_the_monitors() -> None:
     resend = {"resend": {"resendIntervalMinutes": 5}}
     cluster.put(policy("p", "a", generation=2, routing=resend))
     assert found(cluster, alerting=every)[0].resend == timedelta(minutes=5)
+
+
+def test_what_a_policy_says_of_groups_limits_hours_and_fallback_goes_with_its_routes() -> None:
+    routing: dict[str, Any] = {
+        "group": {"by": ["namespace", "tag", "label:team"], "waitSeconds": 5},
+        "rateLimit": {"minMinutesBetweenAlerts": 30},
+        "activeTimes": [{"start": "08:00", "end": "18:00"}],
+        "dedupe": {"key": "{{ reason }}"},
+    }
+    chat: dict[str, Any] = {
+        "type": "slack",
+        "config": {"slack": {"webhookUrlSecretRef": {"name": "s", "key": "u"}}},
+    }
+    cluster = Cluster().put(
+        provider("hook"),
+        resource("NotificationProvider", "chat", "shop", **chat),
+        provider("mail"),
+        policy("p", "chat", "hook", routing=routing, fallback={"name": "mail"}),
+    )
+    people, keyed = found(cluster, tags=["b", "a"])
+    assert people.group == "shop/p namespace=shop tag=a,b label:team="
+    assert (people.wait, people.every) == (timedelta(seconds=5), timedelta(seconds=60))
+    # A pager has an alert of its own for each outage: it waits for nobody.
+    assert (keyed.is_keyed, keyed.group, keyed.wait) == (True, "", timedelta(0))
+    for route in (people, keyed):
+        assert route.apart == timedelta(minutes=30)
+        assert [hours.start for way in route.ways for hours in way.hours] == ["08:00"]
+        assert route.fallback is not None
+        assert (route.fallback.name, route.dedupe is not None) == ("mail", True)
+
+
+def test_a_budget_is_told_of_only_where_there_is_one() -> None:
+    cluster = Cluster().put(provider("a"), policy("p", "a"))
+    assert names(cluster, Happening.BUDGET_BURN) == []
+    assert names(cluster, Happening.BUDGET_BURN, slo={"objectivePercent": "99.9"}) == ["shop/a"]
+    quiet = {"objectivePercent": "99.9", "alertOnBurn": False}
+    assert names(cluster, Happening.BUDGET_BURN, slo=quiet) == []

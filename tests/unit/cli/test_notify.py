@@ -15,11 +15,10 @@ from build import at
 from support.program import cluster
 
 from kubekuma.cli.main import main
-from kubekuma.deliver.choose import KEYED
 from kubekuma.deliver.trial import trials
 from kubekuma.model.meta import Key, ObjectMeta
 from kubekuma.model.policy import Happening
-from kubekuma.model.provider import Provider, ProviderSpec, ProviderType
+from kubekuma.model.provider import KEYED, Provider, ProviderSpec, ProviderType
 from kubekuma.validate.decode import decoded
 
 TOKEN = "s3cr3t-value"

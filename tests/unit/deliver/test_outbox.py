@@ -8,7 +8,18 @@ from build import at
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubekuma.deliver.outbox import BACKOFF, GIVE_UP, MOST_LINES, aged, digest, not_sent, sent
+from kubekuma.deliver.outbox import (
+    BACKOFF,
+    GIVE_UP,
+    MOST_LINES,
+    aged,
+    all_clear,
+    batches,
+    digest,
+    fallen_back,
+    not_sent,
+    sent,
+)
 from kubekuma.model.alert import Delivery, DeliveryStatus, Message
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import AlertSeverity
@@ -110,6 +121,57 @@ def test_many_are_one_the_worst_first() -> None:
     assert digest([message("x")]).title == "1 monitor down"
 
 
-@pytest.mark.parametrize("happening", [Happening.DOWN, Happening.UP, Happening.FLAPPING])
+@pytest.mark.parametrize("happening", Happening)
 def test_every_happening_has_a_place(happening: Happening) -> None:
     assert "1 monitor" in digest([message(happening=happening)]).title
+
+
+def due(name: str, seconds: float = 0, together: str = "", **more: Any) -> Delivery:
+    return delivery(
+        id=name, outage=name, message=message(name, **more), next_at=at(seconds), together=together
+    )
+
+
+def names(found: list[list[Delivery]]) -> list[list[str]]:
+    return [[each.id for each in batch] for batch in found]
+
+
+def test_few_go_one_by_one_when_they_are_due_and_many_as_one_with_those_that_wait() -> None:
+    few = [due("a"), due("b", 5), due("c", 60)]
+    assert names(batches(few, at(10), at_least=5)) == [["a"], ["b"]]
+    assert names(batches(few, at(10), at_least=3)) == [["a", "b", "c"]]
+    assert names(batches([due("c", 60)], at(10), at_least=1)) == []
+
+
+def test_those_that_belong_together_are_one_however_few() -> None:
+    found = [due("a", 0, "g"), due("b"), due("c", 60, "g"), due("d", 60, "h"), due("e", 5, "h")]
+    assert names(batches(found, at(10), at_least=5)) == [["a", "c"], ["b"], ["d", "e"]]
+
+
+def test_a_test_of_the_provider_is_never_part_of_another_message() -> None:
+    found = [due("a"), due("b"), due("test", is_test=True)]
+    assert names(batches(found, at(10), at_least=2)) == [["a", "b"], ["test"]]
+
+
+def test_what_is_given_up_goes_to_the_fallback_with_the_reason() -> None:
+    it = delivery(fallback=Key("shop", "mail"))
+    assert fallen_back(failed(it, 1), at(1)) is None
+    assert fallen_back(failed(delivery(), 1, lasting=True), at(1)) is None
+    found = fallen_back(failed(it, 1, lasting=True), at(1))
+    assert found is not None
+    assert (found.provider, found.outage, found.status, found.attempts) == (
+        Key("shop", "mail"),
+        it.outage,
+        DeliveryStatus.PENDING,
+        0,
+    )
+    assert found.message.text.endswith("It could not be delivered to shop/chat: it answers 500.")
+    assert found.id == found.message.id != it.id
+    # Once: nobody stands in for the fallback.
+    assert found.fallback is None
+
+
+def test_good_news_of_a_group_says_whether_that_is_all() -> None:
+    up = message(happening=Happening.UP)
+    assert all_clear(up, 0).text.endswith("All clear: so is the whole group.")
+    assert all_clear(up, 2).text.endswith("2 more of the group are not.")
