@@ -93,10 +93,11 @@ class Telling:
         finally:
             await self.teller.aclose()
 
-    async def tell(self, provider: Provider, message: Message) -> Taken:
-        """Send ``message`` once, now. Raises NotSent."""
+    async def tell(self, provider: Provider, message: Message, answers: str | None = None) -> Taken:
+        """Send ``message`` once, now; ``answers`` is the receipt of another. Raises NotSent."""
         self.parts.leadership.check()
-        return await self.teller.tell(provider.spec, message, await self._secrets(provider))
+        secret = await self._secrets(provider)
+        return await self.teller.tell(provider.spec, message, secret, answers)
 
     async def work(self) -> Work:
         """What a dead man's switch is told of."""

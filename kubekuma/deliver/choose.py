@@ -1,6 +1,8 @@
 """From a provider's type to the function that makes its requests."""
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import Final, assert_never
 
 from kubekuma.deliver.discord import discord
@@ -44,19 +46,30 @@ _PER_MINUTE: Final = {
     ProviderType.DISCORD: 25,
     ProviderType.SLACK: 50,
 }
+# Where the answer names the message, and what such a name looks like.
+_RECEIPTS: Final[Mapping[ProviderType, tuple[Sequence[str], str]]] = {
+    ProviderType.DISCORD: (("id",), r"[0-9]{1,20}"),
+    ProviderType.TELEGRAM: (("result", "message_id"), r"[0-9]{1,20}"),
+    ProviderType.MATRIX: (("event_id",), r"\$[!-~]{1,254}"),
+}
 
 
-def requests_of(spec: ProviderSpec, message: Message, secret: Secret) -> Sequence[Request]:
-    """The requests that tell ``message``, in order. Raises SecretMissing."""
+def requests_of(
+    spec: ProviderSpec, message: Message, secret: Secret, answers: str | None = None
+) -> Sequence[Request]:
+    """The requests that tell ``message``, in order. Raises SecretMissing.
+
+    ``answers``: the receipt of an earlier message of the same outage.
+    """
     match spec.config_in_use:
         case SlackConfig() as config:
             return slack(config, message, secret)
         case MattermostConfig() as config:
             return mattermost(config, message, secret)
         case DiscordConfig() as config:
-            return discord(config, message, secret)
+            return discord(config, message, secret, answers)
         case TelegramConfig() as config:
-            return telegram(config, message, secret)
+            return telegram(config, message, secret, answers)
         case WebhookConfig() as config:
             return webhook(config, message, secret)
         case GotifyConfig() as config:
@@ -74,11 +87,25 @@ def requests_of(spec: ProviderSpec, message: Message, secret: Secret) -> Sequenc
         case OpsgenieConfig() as config:
             return opsgenie(config, message, secret)
         case MatrixConfig() as config:
-            return matrix(config, message, secret)
+            return matrix(config, message, secret, answers)
         case SmtpConfig() | AppriseConfig() | AlertmanagerConfig():
             raise ValueError(f"{spec.type} is told in ways of its own")
         case _ as never:
             assert_never(never)
+
+
+def receipt_of(spec: ProviderSpec, answer: bytes) -> str | None:
+    """What the service calls the message that it gave this answer to; None: it has no name."""
+    path, form = _RECEIPTS.get(spec.type, ((), ""))
+    if not path:
+        return None
+    try:
+        found = json.loads(answer)
+        for part in path:
+            found = found[part]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return str(found) if re.fullmatch(form, str(found)) else None
 
 
 def per_minute(spec: ProviderSpec) -> int | None:

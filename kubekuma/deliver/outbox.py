@@ -23,7 +23,7 @@ BACKOFF: Final = Backoff(first=5.0, most=600.0, jitter=0.2)
 _ORDER: Final = (AlertSeverity.CRITICAL, AlertSeverity.WARNING, AlertSeverity.INFO)
 
 
-def sent(delivery: Delivery, now: datetime) -> Delivery:
+def sent(delivery: Delivery, now: datetime, receipt: str | None = None) -> Delivery:
     """``delivery`` once it has arrived."""
     return evolve(
         delivery,
@@ -31,6 +31,7 @@ def sent(delivery: Delivery, now: datetime) -> Delivery:
         attempts=delivery.attempts + 1,
         error="",
         sent_at=now,
+        receipt=receipt,
     )
 
 

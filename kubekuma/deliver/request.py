@@ -17,9 +17,13 @@ class SecretMissing(Exception):  # noqa: N818 - a state of things
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """One request. Its URL and headers may hold credentials, and are shown to nobody."""
+    """One request. Its URL and headers may hold credentials, and are shown to nobody.
+
+    ``optional``: the message has arrived even if this fails.
+    """
 
     url: str = attrs.field(repr=False)
     method: str = "POST"
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
+    optional: bool = False

@@ -10,6 +10,7 @@ from kubekuma.deliver.request import Request
 
 TIMEOUT: Final = httpx.Timeout(10.0)
 MOST_SAID: Final = 200
+MOST_ANSWER: Final = 64 * 1024
 # Busy, or not ready for it: the same may be taken later.
 _LATER: Final = frozenset({408, 409, 423, 425, 429})
 
@@ -31,9 +32,14 @@ class NotSent(Exception):  # noqa: N818 - a state of things
 
 @attrs.frozen(kw_only=True)
 class Taken:
-    """A message has arrived. ``said``: what was answered to it, for people."""
+    """A message has arrived. ``said``: what was answered to it, for people.
+
+    ``receipt``: what the service calls it.
+    """
 
     said: str
+    answer: bytes = attrs.field(default=b"", repr=False)
+    receipt: str | None = None
 
 
 async def send(request: Request, http: httpx.AsyncClient) -> Taken:
@@ -49,7 +55,7 @@ async def send(request: Request, http: httpx.AsyncClient) -> Taken:
             said = b""
             async for chunk in response.aiter_raw():
                 said += chunk
-                if len(said) >= MOST_SAID:
+                if len(said) >= MOST_ANSWER:
                     break
     except httpx.InvalidURL as error:
         raise NotSent(said="the URL makes no sense", lasting=True) from error
@@ -60,7 +66,7 @@ async def send(request: Request, http: httpx.AsyncClient) -> Taken:
     text = said[:MOST_SAID].decode("utf-8", "replace").strip()
     answered = f"it answers {status}{f': {text}' if text else ''}"
     if 200 <= status < 300:
-        return Taken(said=answered)
+        return Taken(said=answered, answer=said)
     raise NotSent(
         said=answered,
         lasting=status < 500 and status not in _LATER,

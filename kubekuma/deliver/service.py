@@ -41,8 +41,8 @@ LONGEST_WAIT: Final = timedelta(seconds=600)
 STORM: Final = timedelta(minutes=2)
 
 
-# Sends one message once. Raises NotSent.
-Tell: TypeAlias = Callable[[Provider, Message], Awaitable[Taken]]
+# Sends one message once, as an answer to the one of that receipt. Raises NotSent.
+Tell: TypeAlias = Callable[[Provider, Message, str | None], Awaitable[Taken]]
 
 
 class Outbox(Protocol):
@@ -156,8 +156,13 @@ class _Worker:
     async def serve(self, paused: dict[Key, datetime]) -> None:
         """Send what is due, unless the provider takes nothing more."""
         key, now = self.provider.meta.key, self.now()
-        for batch in await self._batched():
-            after = await self._send(batch)
+        found = await self._batched()
+        first: dict[str, str | None] = {it.outage: it.answers for batch in found for it in batch}
+        for batch in found:
+            # Of many in one, no answer would show which is meant.
+            after = await self._send(batch, first[batch[0].outage] if len(batch) == 1 else None)
+            for each in after:
+                first[each.outage] = first[each.outage] or each.receipt
             await self.outbox.update(after)
             waits = [each for each in after if each.status is DeliveryStatus.PENDING]
             if waits:
@@ -178,12 +183,13 @@ class _Worker:
         due = await self.outbox.due(key, now + LONGEST_WAIT, PORTION)
         return batches(due, now, at_least=2 if stormed else DIGEST)
 
-    async def _send(self, batch: Sequence[Delivery]) -> Sequence[Delivery]:
+    async def _send(self, batch: Sequence[Delivery], answers: str | None) -> Sequence[Delivery]:
         key, messages = self.provider.meta.key, [aged(each, self.now()) for each in batch]
         if self.pace is not None:
             await self.pace.turn()
         try:
-            await self.tell(self.provider, await self._as_one(batch, messages))
+            message = await self._as_one(batch, messages)
+            taken = await self.tell(self.provider, message, answers)
         except NotSent as error:
             self.deliveries.errors[key] = error.said
             self.deliveries.failed[key] = self.deliveries.failed.get(key, 0) + 1
@@ -204,7 +210,8 @@ class _Worker:
         self.deliveries.last_sent_at[key] = self.now()
         if any(each.is_test for each in messages):
             self.deliveries.last_test_at[key] = self.now()
-        return [sent(each, self.now()) for each in batch]
+        receipt = taken.receipt if len(batch) == 1 else None
+        return [sent(each, self.now(), receipt) for each in batch]
 
     async def _as_one(self, batch: Sequence[Delivery], messages: Sequence[Message]) -> Message:
         key, first = self.provider.meta.key, batch[0]

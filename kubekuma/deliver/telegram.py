@@ -13,7 +13,9 @@ from kubekuma.model.provider import TelegramConfig
 MOST_TEXT: Final = 3500  # of 4096, which escaping may lengthen
 
 
-def telegram(config: TelegramConfig, message: Message, secret: Secret) -> Sequence[Request]:
+def telegram(
+    config: TelegramConfig, message: Message, secret: Secret, answers: str | None
+) -> Sequence[Request]:
     """Send the message; what it quotes is text, and no markup."""
     lines = [
         f"{sign(message)} <b>{escape(message.title)}</b>",
@@ -29,5 +31,9 @@ def telegram(config: TelegramConfig, message: Message, secret: Secret) -> Sequen
     }
     if config.thread_id is not None:
         document["message_thread_id"] = config.thread_id
+    if answers is not None:
+        # The chat may be another by now.
+        reply = {"message_id": int(answers), "allow_sending_without_reply": True}
+        document["reply_parameters"] = reply
     token = secret(config.bot_token_secret_ref)
     return [json_post(f"{config.api_url.rstrip('/')}/bot{token}/sendMessage", document)]

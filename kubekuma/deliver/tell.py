@@ -6,12 +6,13 @@ from functools import partial
 
 import attrs
 import httpx
+import structlog
 import trio
 from attrs import evolve
 
 from kubekuma.deliver import apprise, mail
 from kubekuma.deliver.alertmanager import alertmanager
-from kubekuma.deliver.choose import requests_of
+from kubekuma.deliver.choose import receipt_of, requests_of
 from kubekuma.deliver.look import is_seen_to
 from kubekuma.deliver.request import Secret, SecretMissing
 from kubekuma.deliver.send import NotSent, Taken, new_client, send, send_to_any
@@ -23,6 +24,8 @@ from kubekuma.model.provider import (
     ProviderSpec,
     SmtpConfig,
 )
+
+_log = structlog.get_logger(__name__)
 
 
 @attrs.define(eq=False)
@@ -38,8 +41,13 @@ class Teller:
         factory=partial(trio.CapacityLimiter, apprise.THREADS), init=False
     )
 
-    async def tell(self, spec: ProviderSpec, message: Message, secret: Secret) -> Taken:
-        """Send ``message``, and return what was answered. Raises NotSent."""
+    async def tell(
+        self, spec: ProviderSpec, message: Message, secret: Secret, answers: str | None = None
+    ) -> Taken:
+        """Send ``message``, and return what was answered. Raises NotSent.
+
+        ``answers``: the receipt of an earlier message of the same outage.
+        """
         message = _with_priority(spec, message)
         try:
             match spec.config_in_use:
@@ -53,13 +61,19 @@ class Teller:
                     requests = alertmanager(config, [message], secret, self.now())
                     return await send_to_any(requests, self.http)
                 case _:
-                    requests = requests_of(spec, message, secret)
+                    requests = requests_of(spec, message, secret, answers)
         except SecretMissing as error:
             raise NotSent(said=str(error)) from error
-        taken = Taken(said="")
-        for request in requests:
-            taken = await send(request, self.http)
-        return taken
+        first, *more = requests
+        taken = await send(first, self.http)
+        for request in more:
+            try:
+                await send(request, self.http)
+            except NotSent as error:
+                if not request.optional:
+                    raise
+                _log.info("earlier message not amended", error=error.said)
+        return attrs.evolve(taken, receipt=receipt_of(spec, taken.answer))
 
     async def aclose(self) -> None:
         """Close what is open; nothing is sent any more."""

@@ -129,3 +129,5 @@ class Delivery:
     stays_taken: timedelta = timedelta(0)
     policy: Key | None = None  # that asked for it
     fallback: Key | None = None
+    receipt: str | None = None  # what the service calls the message
+    answers: str | None = None  # the receipt of the first message of its outage

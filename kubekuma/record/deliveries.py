@@ -16,11 +16,16 @@ from kubekuma.record.times import epoch_ms, from_epoch_ms
 
 _COLUMNS: Final = (
     "id, outage, provider_namespace, provider_name, message, created_at, next_at, status,"
-    " attempts, error, sent_at, together, alert, policy, fallback"
+    " attempts, error, sent_at, together, alert, policy, fallback, receipt"
 )
 # The oldest of each provider first: what is told of one monitor comes in order.
 _DUE: Final = f"""
-    SELECT {_COLUMNS} FROM deliveries
+    SELECT {_COLUMNS}, (
+        SELECT receipt FROM deliveries AS first WHERE first.outage = deliveries.outage
+        AND first.provider_namespace = deliveries.provider_namespace
+        AND first.provider_name = deliveries.provider_name AND first.receipt IS NOT NULL
+        ORDER BY first.created_at, first.id LIMIT 1
+    ) FROM deliveries
     WHERE status = 'pending' AND provider_namespace = ? AND provider_name = ? AND next_at <= ?
     ORDER BY created_at, id LIMIT ?
 """  # noqa: S608 - constants
@@ -137,14 +142,15 @@ def update_deliveries(db: Connection, deliveries: Sequence[Delivery]) -> None:
 
 def _update(db: Connection, delivery: Delivery) -> None:
     db.execute(
-        "UPDATE deliveries SET next_at = ?, status = ?, attempts = ?, error = ?, sent_at = ?"
-        " WHERE id = ?",
+        "UPDATE deliveries SET next_at = ?, status = ?, attempts = ?, error = ?, sent_at = ?,"
+        " receipt = ? WHERE id = ?",
         (
             epoch_ms(delivery.next_at),
             delivery.status.value,
             delivery.attempts,
             delivery.error,
             None if delivery.sent_at is None else epoch_ms(delivery.sent_at),
+            delivery.receipt,
             delivery.id,
         ),
     )
@@ -302,6 +308,8 @@ def _delivery(row: Any) -> Delivery:
         alert,
         policy,
         fallback,
+        receipt,
+        answers,
     ) = row
     return Delivery(
         id=id_,
@@ -318,6 +326,8 @@ def _delivery(row: Any) -> Delivery:
         alert=alert,
         policy=_key(policy),
         fallback=_key(fallback),
+        receipt=receipt,
+        answers=answers,
     )
 
 

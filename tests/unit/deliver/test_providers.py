@@ -14,7 +14,7 @@ import attrs
 import pytest
 from build import at
 
-from kubekuma.deliver.choose import requests_of
+from kubekuma.deliver.choose import receipt_of, requests_of
 from kubekuma.deliver.request import Request
 from kubekuma.model.alert import Message
 from kubekuma.model.meta import Key, SecretKeyRef
@@ -105,6 +105,13 @@ def shown(request: Request) -> dict[str, Any]:
     }
 
 
+def golden(name: str, found: Any) -> None:
+    file = GOLDEN / f"{name}.json"
+    if os.environ.get("KUBEKUMA_WRITE_GOLDEN"):
+        file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    assert found == json.loads(file.read_text())
+
+
 def test_every_type_that_is_sent_to_is_here() -> None:
     # They have tests of their own, against servers of theirs.
     elsewhere = {ProviderType.SMTP, ProviderType.ALERTMANAGER, ProviderType.APPRISE}
@@ -117,10 +124,42 @@ def test_what_it_is_sent(kind: str) -> None:
         name: [shown(each) for each in requests_of(spec(kind), message, secret)]
         for name, message in (("down", DOWN), ("up", UP))
     }
-    golden = GOLDEN / f"{kind}.json"
-    if os.environ.get("KUBEKUMA_WRITE_GOLDEN"):
-        golden.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
-    assert found == json.loads(golden.read_text())
+    golden(kind, found)
+
+
+RECEIPTS: Final = {
+    "discord": (b'{"id": "123", "type": 0}', "123"),
+    "telegram": (b'{"ok": true, "result": {"message_id": 7}}', "7"),
+    "matrix": (b'{"event_id": "$abc:example.org"}', "$abc:example.org"),
+}
+
+
+@pytest.mark.parametrize("kind", RECEIPTS)
+def test_the_end_of_an_outage_answers_its_beginning(kind: str) -> None:
+    answer, receipt = RECEIPTS[kind]
+    assert receipt_of(spec(kind), answer) == receipt
+    found = {
+        name: [shown(each) for each in requests_of(spec(kind), message, secret, receipt)]
+        for name, message in (("reminder", attrs.evolve(DOWN, reminder=1)), ("up", UP))
+    }
+    golden(f"{kind}-answers", found)
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"ok",
+        b"[]",
+        b"null",
+        b'{"id": "../../x", "result": {"message_id": "7/8"}, "event_id": "$a b"}',
+        b'{"id": {}, "result": 7, "event_id": ["$a"]}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_makes_no_sense_is_no_receipt(kind: str, answer: bytes) -> None:
+    assert receipt_of(spec(kind), answer) is None
 
 
 def test_what_is_signed_is_the_body() -> None:

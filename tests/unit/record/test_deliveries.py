@@ -161,6 +161,29 @@ def test_an_outage_of_which_nobody_heard_is_over_with_its_end(db: Connection) ->
     assert open_outages(db) == []
 
 
+def test_later_messages_of_an_outage_know_the_receipt_of_the_first(db: Connection) -> None:
+    later: dict[str, Any] = {"created_at": at(5)}
+    insert_deliveries(
+        db,
+        [
+            delivery("first"),
+            delivery("second", created_at=at(1)),
+            delivery("end", happening=Happening.UP, **later),
+            delivery("elsewhere", PAGER, **later),
+            delivery("other", outage="i2", **later),
+        ],
+    )
+    gone: dict[str, Any] = {"status": DeliveryStatus.SENT, "attempts": 1, "sent_at": at(11)}
+    update_deliveries(db, [delivery("first", receipt="77", **gone)])
+    update_deliveries(db, [delivery("second", created_at=at(1), receipt="78", **gone)])
+    found = due_deliveries(db, CHAT, at(10), 10)
+    assert [(each.id, each.answers, each.receipt) for each in found] == [
+        ("end", "77", None),
+        ("other", None, None),
+    ]
+    assert [each.answers for each in due_deliveries(db, PAGER, at(10), 10)] == [None]
+
+
 def test_how_providers_fared_is_known_after_a_restart(db: Connection) -> None:
     assert fared(db) == []
     insert_deliveries(
