@@ -7,14 +7,14 @@ from urllib.parse import urlencode
 from attrs import evolve
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import colour, in_markdown, is_good, links, sign
+from kubekuma.deliver.look import colour, cut, in_markdown, is_good, links, sign, utf16_units
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import DiscordConfig
 
 MOST_TITLE: Final = 256
 MOST_TEXT: Final = 4096
-MOST_CONTENT: Final = 2000
+MOST_LINKS: Final = 512  # of 1024 units
 _SILENT: Final = {"allowed_mentions": {"parse": list[str]()}}
 
 
@@ -26,15 +26,13 @@ def discord(
     A webhook cannot answer a message: of an outage that is over, the first says so above itself.
     """
     embed: dict[str, Any] = {
-        "title": f"{sign(message)} {message.title}"[:MOST_TITLE],
-        "description": message.text[:MOST_TEXT],
+        "title": cut(f"{sign(message)} {message.title}", MOST_TITLE, utf16_units),
+        "description": cut(message.text, MOST_TEXT, utf16_units),
         "color": int(colour(message).removeprefix("#"), 16),
         "timestamp": (message.until or message.since).isoformat(),
     }
-    if message.links:
-        embed["fields"] = [
-            {"name": "Links", "value": links(message, "[{name}]({url})", in_markdown)}
-        ]
+    if linked := links(message, "[{name}]({url})", in_markdown, MOST_LINKS):
+        embed["fields"] = [{"name": "Links", "value": linked}]
     document: dict[str, Any] = {"embeds": [embed], **_SILENT}
     if config.username is not None:
         document["username"] = config.username
@@ -46,7 +44,7 @@ def discord(
     post = json_post(_with(url, query, {"wait": "true", **thread}), document)
     if answers is None or not is_good(message):
         return [post]
-    over = {"content": f"{sign(message)} {message.title}"[:MOST_CONTENT], **_SILENT}
+    over = {"content": f"{sign(message)} {message.title}", **_SILENT}
     first = f"{url.rstrip('/')}/messages/{answers}"
     amend = json_post(_with(first, query, thread), over, method="PATCH")
     return [post, evolve(amend, optional=True)]

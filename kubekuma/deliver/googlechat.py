@@ -5,12 +5,14 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import in_angles, links, sign
+from kubekuma.deliver.look import cut, in_angles, links, sign
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import GooglechatConfig
 
-MOST_TEXT: Final = 4000
+# Of 4096 together.
+MOST_TEXT: Final = 3000
+MOST_LINKS: Final = 500
 _THREADED: Final = urlencode({"messageReplyOption": "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD"})
 
 
@@ -18,10 +20,10 @@ def googlechat(config: GooglechatConfig, message: Message, secret: Secret) -> Se
     """Post the message, in the thread of its outage if there are threads."""
     lines = (
         f"{sign(message)} *{_plain(message.title)}*",
-        _plain(message.text),
-        links(message, "<{url}|{name}>", in_angles),
+        _plain(cut(message.text, MOST_TEXT)),
+        links(message, "<{url}|{name}>", in_angles, MOST_LINKS),
     )
-    document: dict[str, Any] = {"text": "\n".join(filter(None, lines))[:MOST_TEXT]}
+    document: dict[str, Any] = {"text": "\n".join(filter(None, lines))}
     url = secret(config.webhook_url_secret_ref)
     if config.threads:
         document["thread"] = {"threadKey": message.key}

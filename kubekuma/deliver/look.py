@@ -1,5 +1,6 @@
 """How messages look where a service has colours, signs and priorities. Pure."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -13,6 +14,7 @@ _COLOURS: Final = {
     AlertSeverity.INFO: "#1570ef",
 }
 _GOOD: Final = "#079455"
+_BETWEEN: Final = " · "
 _SIGNS: Final = {
     Happening.UP: "✅",
     Happening.FLAPPING: "〰️",
@@ -49,11 +51,51 @@ def sign(message: Message) -> str:
     return _SIGNS.get(message.happening, "🔴")
 
 
-def links(message: Message, form: str, fit: Callable[[str], str] = str) -> str:
-    """The monitor's links, each in ``form``, such as ``<{url}|{name}>``; empty if it has none."""
-    return " · ".join(
-        form.format(url=fit(url), name=fit(name)) for name, url in message.links.items()
-    )
+def links(message: Message, form: str, fit: Callable[[str], str] = str, most: int = 2000) -> str:
+    """The monitor's links, each in ``form``, such as ``<{url}|{name}>``; empty if it has none.
+
+    As many as fit into ``most`` characters: half a link leads nowhere.
+    """
+    found: list[str] = []
+    for name, url in message.links.items():
+        link = form.format(url=fit(url), name=fit(name))
+        most -= len(link) + len(_BETWEEN)
+        if most < 0:
+            break
+        found.append(link)
+    return _BETWEEN.join(found)
+
+
+def fitting(parts: Mapping[str, str], most: int) -> Mapping[str, str]:
+    """As many of ``parts`` as fit into ``most`` characters, names and all."""
+    found: dict[str, str] = {}
+    for name, part in parts.items():
+        most -= len(name) + len(part)
+        if most < 0:
+            break
+        found[name] = part
+    return found
+
+
+def cut(text: str, most: int, size: Callable[[str], int] = len) -> str:
+    """``text``, or as much of it as has no more than ``most`` of ``size``, which adds up."""
+    if size(text) <= most:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if size(f"{text[:middle]}…") <= most else (low, middle - 1)
+    return f"{text[:low]}…"
+
+
+def json_bytes(text: str) -> int:
+    """How much room ``text`` takes in a document of ``json_post``."""
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")) - 2
+
+
+def utf16_units(text: str) -> int:
+    """How Telegram and Discord count."""
+    return len(text.encode("utf-16-le", "replace")) // 2
 
 
 def in_markdown(text: str) -> str:

@@ -5,12 +5,15 @@ from typing import Any, Final
 
 from kubekuma.deliver.authorization import authorization
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import is_good, priority
+from kubekuma.deliver.look import cut, is_good, json_bytes, priority
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.monitor import AlertSeverity
 from kubekuma.model.provider import NtfyConfig
 
+# A longer one becomes a file, or is refused; the whole document has twice as much.
+MOST_TEXT: Final = 4000
+MOST_TITLE: Final = 1000
 _PRIORITIES: Final = {
     AlertSeverity.CRITICAL: 5,
     AlertSeverity.WARNING: 4,
@@ -22,8 +25,8 @@ def ntfy(config: NtfyConfig, message: Message, secret: Secret) -> Sequence[Reque
     """Publish the message; the first link is where a tap leads."""
     document: dict[str, Any] = {
         "topic": config.topic,
-        "title": message.title,
-        "message": message.text,
+        "title": cut(message.title, MOST_TITLE, json_bytes),
+        "message": cut(message.text, MOST_TEXT, json_bytes),
         "priority": priority(message, _PRIORITIES, good=3),
         "tags": ["white_check_mark" if is_good(message) else "rotating_light", *config.tags],
     }

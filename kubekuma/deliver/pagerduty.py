@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import is_good, is_seen_to
+from kubekuma.deliver.look import cut, fitting, is_good, is_seen_to
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.monitor import AlertSeverity
 from kubekuma.model.provider import PagerdutyConfig
 
 MOST_SUMMARY: Final = 1024
+MOST_DETAILS: Final = 32_000  # of 512 KB for a whole event
 _SEVERITIES: Final = {
     AlertSeverity.CRITICAL: "critical",
     AlertSeverity.WARNING: "warning",
@@ -28,12 +29,12 @@ def pagerduty(config: PagerdutyConfig, message: Message, secret: Secret) -> Sequ
     }
     if action == "trigger":
         document["payload"] = {
-            "summary": message.title[:MOST_SUMMARY],
+            "summary": cut(message.title, MOST_SUMMARY),
             "source": str(message.monitor),
             "severity": message.priority or _SEVERITIES[message.severity],
             "timestamp": message.since.isoformat(),
             "class": message.reason,
-            "custom_details": {"text": message.text, **message.facts},
+            "custom_details": {**fitting(message.facts, MOST_DETAILS), "text": message.text},
         }
         document["links"] = [{"href": url, "text": name} for name, url in message.links.items()]
     return [json_post(f"{config.api_url.rstrip('/')}/v2/enqueue", document)]

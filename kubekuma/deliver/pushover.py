@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import priority
+from kubekuma.deliver.look import cut, priority
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.monitor import AlertSeverity
@@ -14,6 +14,8 @@ URL: Final = "https://api.pushover.net/1/messages.json"
 MOST_TITLE: Final = 250
 MOST_TEXT: Final = 1024
 _EMERGENCY: Final = 2
+MOST_URL: Final = 512
+MOST_URL_TITLE: Final = 100
 _PRIORITIES: Final = {
     AlertSeverity.CRITICAL: 1,
     AlertSeverity.WARNING: 0,
@@ -27,8 +29,8 @@ def pushover(config: PushoverConfig, message: Message, secret: Secret) -> Sequen
     document: dict[str, Any] = {
         "token": secret(config.token_secret_ref),
         "user": secret(config.user_key_secret_ref),
-        "title": message.title[:MOST_TITLE],
-        "message": message.text[:MOST_TEXT],
+        "title": cut(message.title, MOST_TITLE),
+        "message": cut(message.text, MOST_TEXT),
         "priority": level,
         "timestamp": int((message.until or message.since).timestamp()),
     }
@@ -40,5 +42,6 @@ def pushover(config: PushoverConfig, message: Message, secret: Secret) -> Sequen
     if config.sound is not None:
         document["sound"] = config.sound
     for name, url in list(message.links.items())[:1]:
-        document |= {"url": url[:512], "url_title": name[:100]}
+        if len(url) <= MOST_URL:
+            document |= {"url": url, "url_title": cut(name, MOST_URL_TITLE)}
     return [json_post(URL, document)]

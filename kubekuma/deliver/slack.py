@@ -6,6 +6,7 @@ from typing import Any, Final
 from kubekuma.deliver.json_post import json_post
 from kubekuma.deliver.look import (
     colour,
+    cut,
     escaped,
     in_angles,
     in_markdown,
@@ -44,18 +45,12 @@ def _document(message: Message, link: str, *, markup: bool) -> dict[str, Any]:
         "color": colour(message),
         "fallback": title,
         "title": title,
-        "text": said(message.text)[:MOST_TEXT],
+        "text": said(cut(message.text, MOST_TEXT)),
         "fields": [],
         "ts": int(message.since.timestamp()),
     }
-    if message.links:
-        attachment["fields"] = [
-            {
-                "title": "Links",
-                "value": links(message, link, in_angles if markup else in_markdown),
-                "short": False,
-            }
-        ]
+    if linked := links(message, link, in_angles if markup else in_markdown):
+        attachment["fields"] = [{"title": "Links", "value": linked, "short": False}]
     return {"attachments": [attachment]}
 
 

@@ -5,12 +5,15 @@ from html import escape
 from typing import Any, Final
 
 from kubekuma.deliver.json_post import json_post
-from kubekuma.deliver.look import links, sign
+from kubekuma.deliver.look import cut, links, sign, utf16_units
 from kubekuma.deliver.request import Request, Secret
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import TelegramConfig
 
-MOST_TEXT: Final = 3500  # of 4096, which escaping may lengthen
+# Of 4096 together, as they are shown.
+MOST_TITLE: Final = 256
+MOST_TEXT: Final = 3000
+MOST_LINKS: Final = 800
 
 
 def telegram(
@@ -18,9 +21,9 @@ def telegram(
 ) -> Sequence[Request]:
     """Send the message; what it quotes is text, and no markup."""
     lines = [
-        f"{sign(message)} <b>{escape(message.title)}</b>",
-        escape(message.text[:MOST_TEXT]),
-        links(message, '<a href="{url}">{name}</a>', escape),
+        f"{sign(message)} <b>{escape(cut(message.title, MOST_TITLE, utf16_units))}</b>",
+        escape(cut(message.text, MOST_TEXT, utf16_units)),
+        links(message, '<a href="{url}">{name}</a>', escape, MOST_LINKS),
     ]
     document: dict[str, Any] = {
         "chat_id": config.chat_id,

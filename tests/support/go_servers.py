@@ -1,6 +1,5 @@
 """Servers written in Go that Debian has not: built once, then run as programs."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 import pytest
+from support.built import built
 
 # Where it is set, a machine without Go fails instead of leaving their tests out.
 NEED: Final = "KUBEKUMA_TESTS_NEED_GO"
@@ -67,23 +67,18 @@ def _program(sources: Path) -> Path:
 
 
 def _built(name: str, build: Callable[[str, Path], None]) -> Path:
-    """Build ``name`` unless that is done; who comes while it is being built waits."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "kubekuma-tests")
-    cache.mkdir(parents=True, exist_ok=True)
-    binary = cache / name
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not binary.exists():
-            go = shutil.which("go")
-            if go is None:
-                missing = f"there is no Go, which builds {name}"
-                if os.environ.get(NEED):
-                    pytest.fail(missing)
-                pytest.skip(missing)
-            draft = binary.with_suffix(".draft")
-            build(go, draft)
-            draft.rename(binary)
-    return binary
+    def make(binary: Path) -> None:
+        go = shutil.which("go")
+        if go is None:
+            missing = f"there is no Go, which builds {name}"
+            if os.environ.get(NEED):
+                pytest.fail(missing)
+            pytest.skip(missing)
+        draft = binary.with_suffix(".draft")
+        build(go, draft)
+        draft.rename(binary)
+
+    return built(name, make)
 
 
 def _run(go: str, folder: Path, *words: str) -> str:

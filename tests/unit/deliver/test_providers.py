@@ -13,22 +13,18 @@ from typing import Any, Final
 import attrs
 import pytest
 from build import at
+from support.providers import CONFIGS, secret, spec
 
 from kubekuma.deliver.choose import receipt_of, requests_of
 from kubekuma.deliver.request import Request
 from kubekuma.model.alert import Message
-from kubekuma.model.meta import Key, SecretKeyRef
+from kubekuma.model.meta import Key
 from kubekuma.model.monitor import AlertSeverity
 from kubekuma.model.policy import Happening
-from kubekuma.model.provider import ProviderSpec, ProviderType
+from kubekuma.model.provider import ProviderType
 from kubekuma.model.wording import message_view
-from kubekuma.validate.decode import decoded
 
 GOLDEN: Final = Path(__file__).parents[2] / "golden" / "messages"
-REF: Final = {"name": "s", "key": "url"}
-TOKEN: Final = {"name": "s", "key": "token"}
-SECRETS: Final = {"url": "https://hooks.example.org/a?b=c", "token": "t0ken", "user": "u"}
-
 DOWN: Final = Message(
     id="m1",
     key="i1",
@@ -52,48 +48,6 @@ UP: Final = attrs.evolve(
     text="It was down for 5 min, since 2026-01-01 00:00:00 UTC.",
     until=at(300),
 )
-
-CONFIGS: Final[dict[str, dict[str, Any]]] = {
-    "slack": {"webhookUrlSecretRef": REF, "channel": "#ops", "iconEmoji": ":bear:"},
-    "mattermost": {"webhookUrlSecretRef": REF, "username": "kuma"},
-    "discord": {"webhookUrlSecretRef": REF, "username": "kuma", "threadId": "42"},
-    "telegram": {"botTokenSecretRef": TOKEN, "chatId": "-100", "threadId": 7, "silent": True},
-    "webhook": {
-        "urlSecretRef": REF,
-        "headers": [
-            {"name": "X-Team", "value": "shop"},
-            {"name": "X-Key", "valueFromSecretRef": TOKEN},
-        ],
-        "bearerTokenSecretRef": TOKEN,
-        "hmacSecretRef": TOKEN,
-    },
-    "gotify": {"url": "https://gotify.example.org/", "tokenSecretRef": TOKEN},
-    "ntfy": {"topic": "shop", "tokenSecretRef": TOKEN, "tags": ["bear"]},
-    "pagerduty": {"routingKeySecretRef": TOKEN},
-    "googlechat": {"webhookUrlSecretRef": REF},
-    "msteams": {"webhookUrlSecretRef": REF},
-    "pushover": {
-        "userKeySecretRef": TOKEN,
-        "tokenSecretRef": TOKEN,
-        "device": "phone",
-        "sound": "siren",
-    },
-    "opsgenie": {"apiKeySecretRef": TOKEN, "region": "eu", "teams": ["shop"], "tags": ["kuma"]},
-    "matrix": {
-        "homeserverUrl": "https://matrix.example.org/",
-        "roomId": "!room:example.org",
-        "accessTokenSecretRef": TOKEN,
-    },
-}
-
-
-def secret(ref: SecretKeyRef) -> str:
-    return SECRETS[ref.key]
-
-
-def spec(kind: str, **more: Any) -> ProviderSpec:
-    config = {kind: {**CONFIGS[kind], **more}}
-    return decoded({"type": kind, "config": config}, ProviderSpec)
 
 
 def shown(request: Request) -> dict[str, Any]:
