@@ -13,7 +13,7 @@ import trio
 
 from kubekuma.deliver.look import colour, links, sign
 from kubekuma.deliver.request import Secret
-from kubekuma.deliver.send import NotSent, Taken
+from kubekuma.deliver.send import NotSent, Taken, untrusted
 from kubekuma.model.alert import Message
 from kubekuma.model.provider import SmtpConfig, SmtpSecurity
 
@@ -81,7 +81,7 @@ def _hand_over(config: SmtpConfig, mail: EmailMessage, login: tuple[str, str] | 
         said_so = f"it says {error.smtp_code} {' '.join(text.split())[:200]}"
         raise NotSent(said=said_so, lasting=error.smtp_code >= 500) from error
     except ssl.SSLCertVerificationError as error:
-        raise NotSent(said=f"its certificate: {error.verify_message}") from error
+        raise NotSent(said=f"its certificate: {untrusted(error)}") from error
     except (smtplib.SMTPException, OSError) as error:
         raise NotSent(said=f"it could not be reached ({type(error).__name__})") from error
     if refused:

@@ -19,6 +19,7 @@ class SecretMissing(Exception):  # noqa: N818 - a state of things
 class Request:
     """One request. Its URL and headers may hold credentials, and are shown to nobody.
 
+    ``secrets``: other credentials that it holds.
     ``optional``: the message has arrived even if this fails.
     """
 
@@ -26,4 +27,5 @@ class Request:
     method: str = "POST"
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
+    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     optional: bool = False

@@ -1,16 +1,26 @@
 """Sends requests, and tells what may succeed later from what never will."""
 
+import ssl
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import attrs
 import httpx
+import trio
 
+from kubekuma.deliver.redact import redacted
 from kubekuma.deliver.request import Request
 
 TIMEOUT: Final = httpx.Timeout(10.0)
+# For all of it, as one byte now and then is an answer too.
+SECONDS: Final = 30.0
+# Who asks for more has made a mistake, and would have messages given up.
+LONGEST_PAUSE: Final = 3600.0
 MOST_SAID: Final = 200
 MOST_ANSWER: Final = 64 * 1024
+# X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
+_NAMES: Final = dict.fromkeys((62, 64), "it is for another name")
 # Busy, or not ready for it: the same may be taken later.
 _LATER: Final = frozenset({408, 409, 423, 425, 429})
 
@@ -44,33 +54,36 @@ class Taken:
 
 async def send(request: Request, http: httpx.AsyncClient) -> Taken:
     """Send ``request`` once. Raises NotSent."""
+    response: httpx.Response | None = None
+    answer = b""
     try:
-        async with http.stream(
-            request.method,
-            request.url,
-            headers=list(request.headers),
-            content=request.body,
-            timeout=TIMEOUT,
-        ) as response:
-            said = b""
-            async for chunk in response.aiter_raw():
-                said += chunk
-                if len(said) >= MOST_ANSWER:
-                    break
+        with trio.move_on_after(SECONDS):
+            async with http.stream(
+                request.method,
+                request.url,
+                headers=list(request.headers),
+                content=request.body,
+                timeout=TIMEOUT,
+            ) as response:
+                async for chunk in response.aiter_raw():
+                    answer += chunk
+                    if len(answer) >= MOST_ANSWER:
+                        break
     except httpx.InvalidURL as error:
         raise NotSent(said="the URL makes no sense", lasting=True) from error
     except httpx.HTTPError as error:
-        # Its text may quote the URL.
-        raise NotSent(said=_WORDS.get(type(error), type(error).__name__)) from error
-    status = response.status_code
-    text = said[:MOST_SAID].decode("utf-8", "replace").strip()
-    answered = f"it answers {status}{f': {text}' if text else ''}"
-    if 200 <= status < 300:
-        return Taken(said=answered, answer=said)
+        # What was taken is taken, even if the answer breaks off.
+        if response is None:
+            raise NotSent(said=_said(error)) from error
+    if response is None:
+        raise NotSent(said="it did not answer in time")
+    answered = _answered(response.status_code, answer, request)
+    if response.is_success:
+        return Taken(said=answered, answer=answer)
     raise NotSent(
         said=answered,
-        lasting=status < 500 and status not in _LATER,
-        retry_after_seconds=_seconds(response.headers.get("Retry-After")),
+        lasting=response.status_code < 500 and response.status_code not in _LATER,
+        retry_after_seconds=_retry_after(response.headers),
     )
 
 
@@ -94,8 +107,38 @@ def new_client() -> httpx.AsyncClient:
     return httpx.AsyncClient(trust_env=False, limits=limits, headers=headers)
 
 
-def _seconds(header: str | None) -> float | None:
-    return float(header) if header and header.isascii() and header.isdigit() else None
+def _answered(status: int, answer: bytes, request: Request) -> str:
+    secrets = (request.url, *(value for _, value in request.headers), *request.secrets)
+    text = redacted(answer.decode("utf-8", "replace").strip(), secrets)[:MOST_SAID]
+    return f"it answers {status}{f': {text}' if text else ''}"
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """When to come again, in seconds or as a time (RFC 9110, section 10.2.3)."""
+    said = headers.get("Retry-After", "")
+    if said.isascii() and said.isdigit():
+        return min(float(said), LONGEST_PAUSE)
+    try:
+        # By the service's clock: ours may go otherwise.
+        wait = parsedate_to_datetime(said) - parsedate_to_datetime(headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    return min(max(0.0, wait.total_seconds()), LONGEST_PAUSE)
+
+
+def _said(error: httpx.HTTPError) -> str:
+    """Why there was no answer; its own text may quote the URL."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate: {untrusted(cause)}"
+        cause = cause.__cause__ or cause.__context__
+    return _WORDS.get(type(error), type(error).__name__)
+
+
+def untrusted(error: ssl.SSLCertVerificationError) -> str:
+    """What is wrong with a certificate, without the name that it should have."""
+    return _NAMES.get(error.verify_code) or error.verify_message
 
 
 _WORDS: Final[dict[type, str]] = {

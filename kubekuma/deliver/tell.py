@@ -17,6 +17,7 @@ from kubekuma.deliver.look import is_seen_to
 from kubekuma.deliver.request import Secret, SecretMissing
 from kubekuma.deliver.send import NotSent, Taken, new_client, send, send_to_any
 from kubekuma.model.alert import Message
+from kubekuma.model.meta import SecretKeyRef
 from kubekuma.model.provider import (
     PRIORITIES,
     AlertmanagerConfig,
@@ -49,6 +50,12 @@ class Teller:
         ``answers``: the receipt of an earlier message of the same outage.
         """
         message = _with_priority(spec, message)
+        used: list[str] = []
+
+        def noted(ref: SecretKeyRef) -> str:
+            used.append(secret(ref))
+            return used[-1]
+
         try:
             match spec.config_in_use:
                 case SmtpConfig() as config:
@@ -61,10 +68,10 @@ class Teller:
                     requests = alertmanager(config, [message], secret, self.now())
                     return await send_to_any(requests, self.http)
                 case _:
-                    requests = requests_of(spec, message, secret, answers)
+                    requests = requests_of(spec, message, noted, answers)
         except SecretMissing as error:
             raise NotSent(said=str(error)) from error
-        first, *more = requests
+        first, *more = (attrs.evolve(each, secrets=tuple(used)) for each in requests)
         taken = await send(first, self.http)
         for request in more:
             try:
