@@ -37,9 +37,10 @@ _ENDED: Final = """
     )
     LIMIT ?
 """
+# A provider's test stays, for it is sent once: few and small, one for each provider.
 _OF_NO_OUTAGE: Final = """
     SELECT id FROM deliveries
-    WHERE created_at < ? AND status <> 'pending'
+    WHERE created_at < ? AND status <> 'pending' AND outage NOT LIKE 'test:%'
     AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = outage)
     ORDER BY created_at LIMIT ?
 """

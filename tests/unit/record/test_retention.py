@@ -192,12 +192,11 @@ def told(db: Connection, number: int, **more: Any) -> None:
     )
     sent = Delivery(
         id=id_,
-        outage=f"i{number}",
         provider=Key("shop", "chat"),
         message=message,
         created_at=at(number * DAY),
         next_at=at(number * DAY),
-        **{"status": DeliveryStatus.SENT, **more},
+        **{"status": DeliveryStatus.SENT, "outage": f"i{number}", **more},
     )
     insert_deliveries(db, [sent])
 
@@ -236,6 +235,12 @@ def test_what_was_told_of_no_outage_that_is_kept_goes_by_its_own_age(db: Connect
     assert steps == 3
     left = db.execute("SELECT outage FROM deliveries ORDER BY created_at").fetchall()
     assert left == [("i0",), *((f"i{number}",) for number in range(115, 120))]
+
+
+def test_that_a_provider_was_tried_is_known_for_good(db: Connection) -> None:
+    told(db, 0, outage="test:u1")
+    assert not prune_deeds(db, borders(Retention(incidents_days=5), at(120 * DAY)))
+    assert count(db, "deliveries") == 1
 
 
 @given(st.lists(st.integers(0, 2000), max_size=40, unique=True), st.integers(1, 60))
