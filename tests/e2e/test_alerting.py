@@ -457,7 +457,7 @@ async def test_no_credential_is_shown_anywhere(
 ) -> None:
     canary = "c4nary-in-a-url"
     site, receiver = await started(nursery), await receiving(nursery)
-    receiver.always = "500 Oops"
+    receiver.always, receiver.echoes = "500 Oops", True
     async with cluster(tmp_path) as api, program(tmp_path) as it:
         await api.secret("hook", url=f"{receiver.url}?token={canary}")
         by_secret = {"webhook": {"urlSecretRef": {"name": "hook", "key": "url"}}}

@@ -20,6 +20,7 @@ class Receiver:
     paths: list[str] = attrs.field(factory=list)
     seen: list[dict[str, str]] = attrs.field(factory=list)  # headers, in lower case
     silent: bool = False
+    echoes: bool = False  # answers with the address that it was asked for
     # Called once, with a message in hand: before it is answered, or after that.
     before: Callable[[], None] | None = None
     after: Callable[[], None] | None = None
@@ -73,9 +74,11 @@ class Receiver:
                     self.got.append(json.loads(body))
                 self._call("before")
                 code, _, phrase = status.partition(" ")
-                said = [*self.headers, ("Content-Length", "0"), ("Connection", "close")]
+                text = f"Cannot POST {path}".encode() if self.echoes else b""
+                length = ("Content-Length", str(len(text)))
+                said = [*self.headers, length, ("Connection", "close")]
                 head = h11.Response(status_code=int(code), reason=phrase.encode(), headers=said)
-                await stream.send_all(connection.send(head) or b"")
+                await stream.send_all((connection.send(head) or b"") + text)
                 self._call("after")
             except trio.BrokenResourceError:
                 return

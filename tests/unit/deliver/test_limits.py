@@ -8,6 +8,7 @@ import json
 import re
 from typing import Any, Final
 
+import attrs
 import pytest
 from build import at
 from hypothesis import given, settings
@@ -142,6 +143,35 @@ messages = st.builds(
 def test_whatever_it_says_it_is_taken(check: Any, message: Message) -> None:
     first, *_ = requests_of(spec(check.__name__), message, secret)
     check(json.loads(first.body))
+
+
+# What each documents beside the pages above: github.com/discord/discord-api-spec (execute_webhook,
+# update_webhook_message), core.telegram.org/bots/api (sendMessage), gotify/server docs/spec.json
+# (Message), ntfy server/types.go (publishMessage), PagerDuty/api-schema events-v2 (enqueue),
+# opsgenie/opsgenie-oas (CreateAlertPayload), pushover.net/api.
+FIELDS: Final = {
+    "discord": "content username avatar_url tts embeds allowed_mentions components attachments",
+    "telegram": "chat_id message_thread_id text parse_mode entities link_preview_options"
+    " disable_notification protect_content reply_parameters reply_markup",
+    "gotify": "title message priority extras",
+    "ntfy": "topic title message priority tags click icon actions attach markdown delay",
+    "pagerduty": "routing_key event_action dedup_key payload images links client client_url",
+    "opsgenie": "message alias description responders visibleTo actions tags details entity"
+    " priority user note source",
+    "pushover": "token user message title device priority sound timestamp ttl url url_title html"
+    " monospace retry expire",
+}
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+@given(message=messages, happening=st.sampled_from([Happening.DOWN, Happening.UP]))
+@settings(max_examples=20)
+def test_nothing_is_sent_that_the_service_does_not_know(
+    kind: str, message: Message, happening: Happening
+) -> None:
+    told = attrs.evolve(message, happening=happening)
+    for request in requests_of(spec(kind), told, secret, "42"):
+        assert {*json.loads(request.body)} <= {*FIELDS[kind].split()}
 
 
 @given(repeated, st.integers(10, 500), st.sampled_from([len, json_bytes, utf16_units]))
