@@ -116,7 +116,8 @@ def _answered(status: int, answer: bytes, request: Request) -> str:
 def _retry_after(headers: httpx.Headers) -> float | None:
     """When to come again, in seconds or as a time (RFC 9110, section 10.2.3)."""
     said = headers.get("Retry-After", "")
-    if said.isascii() and said.isdigit():
+    # Some say it with a fraction, which the RFC does not know.
+    if said.isascii() and said.replace(".", "", 1).isdigit():
         return min(float(said), LONGEST_PAUSE)
     try:
         # By the service's clock: ours may go otherwise.

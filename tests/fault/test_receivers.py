@@ -63,6 +63,8 @@ async def test_what_may_be_taken_later_is_told_from_what_never_will(
     [
         (["Retry-After: 120"], 120.0),
         (["Retry-After: 0"], 0.0),
+        (["Retry-After: 1.5"], 1.5),
+        (["Retry-After: ."], None),
         (["Retry-After: 99999999999999999999"], 3600.0),
         (["Retry-After: -5"], None),
         (["Retry-After: soon"], None),
