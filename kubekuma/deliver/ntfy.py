@@ -14,6 +14,7 @@ from kubekuma.model.provider import NtfyConfig
 # A longer one becomes a file, or is refused; the whole document has twice as much.
 MOST_TEXT: Final = 4000
 MOST_TITLE: Final = 1000
+MOST_URL: Final = 2048
 _PRIORITIES: Final = {
     AlertSeverity.CRITICAL: 5,
     AlertSeverity.WARNING: 4,
@@ -30,7 +31,9 @@ def ntfy(config: NtfyConfig, message: Message, secret: Secret) -> Sequence[Reque
         "priority": priority(message, _PRIORITIES, good=3),
         "tags": ["white_check_mark" if is_good(message) else "rotating_light", *config.tags],
     }
-    if message.links:
-        document["click"] = next(iter(message.links.values()))
+    url = next(iter(message.links.values()), "")
+    # Half of an address leads nowhere.
+    if url and json_bytes(url) <= MOST_URL:
+        document["click"] = url
     headers = authorization(secret, basic=config.basic_auth, bearer=config.token_secret_ref)
     return [json_post(config.url, document, *headers)]
