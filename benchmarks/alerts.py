@@ -21,7 +21,6 @@ from pathlib import Path
 
 import trio
 
-from kubekuma.alerting import StoredOutbox
 from kubekuma.deliver.send import Taken
 from kubekuma.deliver.service import Deliveries, run_deliveries
 from kubekuma.deliver.tell import Teller
@@ -34,6 +33,7 @@ from kubekuma.model.provider import Provider, ProviderSpec
 from kubekuma.record.deliveries import insert_deliveries
 from kubekuma.record.sqlite import SqliteDatabase
 from kubekuma.record.store import Store
+from kubekuma.telling import StoredOutbox
 from kubekuma.validate.decode import decoded
 
 PROVIDERS = (1, 20, 100)
