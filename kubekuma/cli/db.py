@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
 
+from kubekuma.cli.db_import import import_heartbeats
 from kubekuma.cli.environment import Mistake, declare_database, prepare_folder, read_database
 from kubekuma.cli.progress import Progress
 from kubekuma.model.meta import Key
@@ -69,6 +70,9 @@ def declare(command: argparse.ArgumentParser) -> None:
     export.add_argument("--name", metavar="NAME", help="of these monitors only")
     export.add_argument("--since", type=_instant, metavar="TIME", help="RFC 3339, or a date")
     export.add_argument("--until", type=_instant, metavar="TIME", help="the same; not included")
+    add(
+        "import", "put what was exported as jsonl into the history", import_heartbeats
+    ).add_argument("file", metavar="FILE", help="- is standard input")
     add("verify", "read everything, and say what is damaged", verify)
 
 

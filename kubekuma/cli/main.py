@@ -17,7 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "validate": "check manifests without a cluster",
     "check": "run one monitor of a manifest once, and show what happens",
     "notify": "try a provider: send one message now, and show what it answers",
-    "db": "look after the history: stats, backup, restore, export, verify",
+    "db": "look after the history: stats, backup, restore, export, import, verify",
     "schema": "write CRDs, JSON Schemas and the field reference",
 }
 MISUSED: Final = 2

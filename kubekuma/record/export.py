@@ -18,10 +18,10 @@ Line: TypeAlias = Callable[[Key, Beat], str]
 # So much is read in one transaction, and held in memory.
 _PORTION: Final = timedelta(days=1)
 _NO_LIMIT: Final = 1 << 62
-_PHASES: Final = ("dns", "connect", "tls", "firstByte", "transfer")
+PHASES: Final = ("dns", "connect", "tls", "firstByte", "transfer")
 CSV_COLUMNS: Final = (
     *("namespace", "name", "at", "outcome", "reason", "latencyMs"),
-    *(f"{phase}Ms" for phase in _PHASES),
+    *(f"{phase}Ms" for phase in PHASES),
     *("statusCode", "attempt", "message"),
 )
 _KEYS: Final = """
@@ -65,7 +65,7 @@ def exported(db: Connection, key: Key, window: Window) -> list[Beat]:
 
 def json_line(key: Key, beat: Beat) -> str:
     """A line of JSON, with the names that the API has."""
-    phases = zip(_PHASES, _phases(beat), strict=True)
+    phases = zip(PHASES, _phases(beat), strict=True)
     shown = {
         "namespace": key.namespace,
         "name": key.name,
