@@ -91,8 +91,9 @@ async def _sign(
         _log.warning("no sign of life", error=f"there is no Secret {ref.name} with a key {ref.key}")
         return
     url = value.decode("utf-8", "replace").strip()
+    place = failing(url) if ailment else url
     try:
-        await send(Request(url=failing(url) if ailment else url, body=ailment.encode()))
+        await send(Request(url=place, body=ailment.encode(), secrets=(url,)))
     except NotSent as error:
         _log.warning("no sign of life", error=error.said)
 

@@ -19,7 +19,7 @@ class SecretMissing(Exception):  # noqa: N818 - a state of things
 class Request:
     """One request. Its URL and headers may hold credentials, and are shown to nobody.
 
-    ``secrets``: other credentials that it holds.
+    ``secrets``: those that it holds, ``Authorization`` aside; the URL may be one.
     ``optional``: the message has arrived even if this fails.
     """
 

@@ -108,7 +108,8 @@ def new_client() -> httpx.AsyncClient:
 
 
 def _answered(status: int, answer: bytes, request: Request) -> str:
-    secrets = (request.url, *(value for _, value in request.headers), *request.secrets)
+    headers = (value for name, value in request.headers if name == "Authorization")
+    secrets = (*request.secrets, *headers)
     text = redacted(answer.decode("utf-8", "replace").strip(), secrets)[:MOST_SAID]
     return f"it answers {status}{f': {text}' if text else ''}"
 

@@ -2,7 +2,6 @@
 
 import ssl
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -19,9 +18,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWa
 CANARY = "c4nary-token"
 
 
-async def sent(url: str, **more: Any) -> Taken:
+async def sent(url: str, *secrets: str) -> Taken:
     headers = (("Authorization", f"Bearer {CANARY}-header"),)
-    request = Request(url=f"{url}{CANARY}?x={CANARY}-query", headers=headers, body=b"{}", **more)
+    whole = f"{url}{CANARY}?x={CANARY}-query"
+    request = Request(url=whole, headers=headers, body=b"{}", secrets=(whole, *secrets))
     async with new_client() as http:
         return await send(request, http)
 
@@ -148,7 +148,7 @@ async def test_what_it_repeats_of_us_is_not_told(nursery: trio.Nursery) -> None:
     for padding in (b"", b" " * 40 + b"." * (MOST_SAID - 30)):
         target = await start_target(nursery, answer("404 No", body=padding + body))
         with pytest.raises(NotSent) as raised:
-            await sent(target.url, secrets=(f"{CANARY}-body",))
+            await sent(target.url, f"{CANARY}-body")
         assert CANARY[:4] not in raised.value.said
 
 
