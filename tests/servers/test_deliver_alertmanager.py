@@ -127,7 +127,7 @@ def test_who_we_are_is_told_to_every_instance() -> None:
 async def test_in_the_running_program_an_alert_lasts_as_long_as_its_outage(
     nursery: trio.Nursery, tmp_path: Any, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kubekuma.alerting.REMIND_SECONDS", 0.5)
+    monkeypatch.setattr("kubekuma.telling.REMIND_SECONDS", 0.5)
     monkeypatch.setattr("kubekuma.deliver.alertmanager.LASTS", LASTS / 120)
     site = await started(nursery)
 
