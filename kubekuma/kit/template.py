@@ -21,6 +21,8 @@ MOST_DEPTH: Final = 8
 # Characters that filters look at, and nodes: what costs time without making the text longer.
 MOST_WORK: Final = 1_000_000
 CUT: Final = "…"
+# Of a mistake, which may quote a name of any length.
+MOST_SAID: Final = 400
 
 # By name: a text, number or None; a sequence of those; a mapping from names to those.
 Values: TypeAlias = Mapping[str, Any]
@@ -117,7 +119,8 @@ def parse(source: str, names: Names) -> Template | Mistake:
         return Template(_Parser(source, names).parse())
     except _Wrong as wrong:
         line = source.count("\n", 0, wrong.at) + 1
-        return Mistake(line, wrong.at - source.rfind("\n", 0, wrong.at), wrong.said)
+        column = wrong.at - source.rfind("\n", 0, wrong.at)
+        return Mistake(line, column, _truncated(wrong.said, MOST_SAID))
 
 
 def render(template: Template, values: Values, most: int) -> str:

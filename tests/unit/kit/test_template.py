@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubekuma.kit.template import MOST_DEPTH, Mistake, Shape, Template, parse, render
+from kubekuma.kit.template import MOST_DEPTH, MOST_SAID, Mistake, Shape, Template, parse, render
 
 NAMES: Final = {
     "title": Shape.TEXT,
@@ -120,6 +120,12 @@ def test_where_it_says_what_is_wrong(source: str, line: int, column: int, said: 
     assert isinstance(found, Mistake)
     assert (found.line, found.column) == (line, column)
     assert found.said.startswith(said)
+
+
+def test_a_mistake_is_short_whatever_it_quotes() -> None:
+    found = parse("{{ " + "x" * 16_000 + " }}", NAMES)
+    assert isinstance(found, Mistake)
+    assert len(found.said) == MOST_SAID
 
 
 def test_what_is_too_long_is_cut_and_says_so() -> None:
