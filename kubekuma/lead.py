@@ -63,6 +63,7 @@ class Throne:
     leadership: Leadership
     embedded: bool
     history_lost: str = ""  # what the Lease named, if that is not what we have
+    unfinished: str = ""  # who led before us, if its work had not ended
     _lock: Lock | None = None
 
     async def gather(self, answer: Answer | None) -> Facts:
@@ -132,6 +133,7 @@ class Throne:
         lock, self._lock = self._lock, None
         store = await trio.to_thread.run_sync(Store, self.database, lock)
         try:
+            former = await store.read(read_reign)
             reign = await store.write_durably(
                 begin_reign,
                 self.identity,
@@ -143,6 +145,7 @@ class Throne:
             store.close()
             raise
         store.guard(lambda db: self._guard(db, reign.epoch))
+        self.unfinished = former.holder if former is not None and not former.finished else ""
         self.leadership.history = reign.history
         if before is not None and before.history not in {"", reign.history}:
             self.history_lost = before.history

@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from kubekuma.alerting import Alerting
+from kubekuma.budgets import Budgets
 from kubekuma.check.available import missing
 from kubekuma.check.service import run_checks
 from kubekuma.following import unfollowed
@@ -38,6 +39,7 @@ from kubekuma.schedule.service import run_scheduler
 from kubekuma.serve.metrics import Instruments
 from kubekuma.serve.problem import Problem
 from kubekuma.telling import Telling
+from kubekuma.troubles import Troubles
 
 _log = structlog.get_logger(__name__)
 
@@ -59,8 +61,10 @@ class Pipeline:
     _groups: dict[Key, Monitor] = attrs.field(factory=dict, init=False)
     # Generations of policies and providers, by which outages were looked at.
     _routing: dict[tuple[str, Key], int] = attrs.field(factory=dict, init=False)
+    _budgets: Budgets = attrs.field(init=False)
     _telling: Telling = attrs.field(init=False)
     _alerting: Alerting = attrs.field(init=False)
+    _troubles: Troubles = attrs.field(init=False)
     # There is somebody at the other ends while we lead.
     _scheduler: trio.MemorySendChannel[Order] = attrs.field(init=False)
     _recorder: trio.MemorySendChannel[Event] = attrs.field(init=False)
@@ -69,9 +73,13 @@ class Pipeline:
         self, store: Store, writer: Writer, stop: trio.Event, started: Callable[[], None]
     ) -> None:
         """Start sinks before sources; at ``stop``, end sources before sinks."""
+        self._budgets = Budgets(self.parts)
         self._telling = Telling(self.parts, store)
         await self._telling.recall()
-        self._alerting = Alerting(self.parts, store, self._telling, self._check_now, {})
+        self._alerting = Alerting(
+            self.parts, store, self._telling, self._check_now, self._budgets.burns
+        )
+        self._troubles = Troubles(self.parts, store, self._telling)
         async with trio.open_nursery() as watches:
             await watches.start(self.parts.workloads.run)
             await self._run_stages(writer, stop, started)
@@ -222,6 +230,8 @@ class Pipeline:
         sources.start_soon(parts.overlays.run, self._recorder.send)
         sources.start_soon(self._telling.run)
         sources.start_soon(self._alerting.run)
+        sources.start_soon(self._budgets.run, self._alerting.look_at)
+        sources.start_soon(self._troubles.run)
         sources.start_soon(self._watch_vitals)
         sources.start_soon(parts.gate.run, self._ask_recheck)
         # What is alive now stays: looking through it again and again would only hold up everybody.

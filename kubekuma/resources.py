@@ -1,6 +1,6 @@
 """What the cluster says: the caches of all kinds, and who must look again when one has changed."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from kubekuma.reconcile.worker import (
 )
 from kubekuma.reconcile.world import World
 from kubekuma.validate.load import load
+from kubekuma.validate.seen import Objects
 from kubekuma.watch.cache import Cache
 from kubekuma.watch.monitors import Monitors
 from kubekuma.watch.service import run_watch
@@ -104,6 +105,10 @@ class Resources:
     def settings(self) -> Cache[Settings]:
         """The settings, which are one object at most."""
         return self._caches[SETTINGS.name]
+
+    def objects(self) -> Iterator[tuple[str, Objects[Any]]]:
+        """Everything there is, by kind."""
+        return iter(self._caches.items())
 
     async def seed(self, read: Callable[[str], Awaitable[list[Document]]]) -> None:
         """Begin with what an earlier run has kept; ``read`` finds it by kind."""

@@ -32,7 +32,5 @@ def plan_settings(settings: Settings, world: World, _: datetime) -> Outcome:
 
 # What is accepted, and not followed yet.
 _UNFOLLOWED: Final[Mapping[str, Callable[[SettingsSpec], Any]]] = {
-    "spec.alerting.systemProviderRefs": lambda it: it.alerting.system_provider_refs,
-    "spec.alerting.weeklyProof": lambda it: it.alerting.weekly_proof,
     "spec.discovery": lambda it: it.discovery.enabled,
 }

@@ -97,6 +97,13 @@ def uptimes(db: Connection, names: Sequence[str], now: datetime) -> dict[str, di
     }
 
 
+def uptimes_for(
+    db: Connection, lengths: Sequence[timedelta], now: datetime
+) -> dict[Key, list[Uptime]]:
+    """The uptime of every monitor in the last so long, for each of ``lengths``, in their order."""
+    return _uptimes(db, None, [now - length for length in lengths], now)
+
+
 def uptime_within(db: Connection, key: Key, window: Window) -> Uptime:
     """The uptime of one monitor within ``window``, whichever."""
     return _uptimes(db, key, [window.since], window.until).get(key, [Uptime()])[0]
