@@ -76,6 +76,7 @@ class Target:
     pids: list[int] = attrs.field(factory=list)
     port: int = 0
     seconds: float = 0.0  # how long an answer takes
+    status: str = "200 OK"
     asked: trio.Event = attrs.field(factory=trio.Event)
 
     async def listen(
@@ -98,7 +99,8 @@ class Target:
             try:
                 await stream.receive_some()
                 await trio.sleep(self.seconds)
-                await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                answer = f"HTTP/1.1 {self.status}\r\nContent-Length: 2\r\n\r\nok"
+                await stream.send_all(answer.encode())
             except trio.BrokenResourceError:
                 return
 
@@ -287,10 +289,20 @@ class Fleet:
 @asynccontextmanager
 async def fleet(folder: Path, *, monitors: int = 5, **settings: Any) -> AsyncIterator[Fleet]:
     """An API server with ``monitors`` of one target, each checked once a second."""
-    async with (
-        trio.open_nursery() as nursery,
-        python(_API, str(folder / "api")) as api,
-    ):
+    async with trio.open_nursery() as nursery:
+        try:
+            async with _fleet(folder, monitors, settings, nursery) as it:
+                yield it
+        finally:
+            # Not before all else has ended: what is cancelled there would hide what a test says.
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _fleet(
+    folder: Path, monitors: int, settings: Mapping[str, Any], nursery: trio.Nursery
+) -> AsyncIterator[Fleet]:
+    async with python(_API, str(folder / "api")) as api:
         target: Target = await nursery.start(Target().listen)
         kubeconfig = yaml.safe_load((folder / "api" / "kubeconfig").read_text())
         async with _client(kubeconfig) as http:
@@ -310,7 +322,6 @@ async def fleet(folder: Path, *, monitors: int = 5, **settings: Any) -> AsyncIte
                 yield it
             finally:
                 os.kill(api.pid, signal.SIGCONT)
-                nursery.cancel_scope.cancel()
 
 
 def _client(kubeconfig: Mapping[str, Any]) -> httpx.AsyncClient:
