@@ -7,7 +7,7 @@ import attrs
 
 from kubekuma.model.meta import Condition, Truth
 
-DATABASE: Final = "DatabaseHealthy"
+HISTORY: Final = "HistoryWritable"
 WATCHES: Final = "WatchesHealthy"
 SATURATED: Final = "SchedulerSaturated"
 CONNECTIVITY: Final = "ConnectivityOk"
@@ -27,10 +27,10 @@ class Vitals:
 
 def health_conditions(vitals: Vitals) -> tuple[Condition, ...]:
     """What the settings' status says of the program."""
-    healthy = Condition(type=DATABASE, status=Truth.TRUE, reason="Written")
+    healthy = Condition(type=HISTORY, status=Truth.TRUE, reason="Written")
     if vitals.database_error:
         said = f"history waits to be written: {vitals.database_error}"
-        healthy = Condition(type=DATABASE, status=Truth.FALSE, reason="CannotWrite", message=said)
+        healthy = Condition(type=HISTORY, status=Truth.FALSE, reason="CannotWrite", message=said)
     following = Condition(type=WATCHES, status=Truth.TRUE, reason="Following")
     if vitals.unfollowed:
         whys = "; ".join(f"{kind}: {why}" for kind, why in sorted(vitals.unfollowed.items()))

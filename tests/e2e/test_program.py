@@ -313,6 +313,6 @@ async def test_settings_take_effect_on_what_is_there(nursery: trio.Nursery, tmp_
             lambda: api.get(f"{GROUP}/kubekumasettings/kubekuma"),
             lambda found: condition(found, "Ready")[0] == "True",
         )
-        assert condition(settings, "DatabaseHealthy")[0] == "True"
+        assert condition(settings, "HistoryWritable")[0] == "True"
         await api.apply(SETTINGS)
         await until(api.monitor, lambda found: condition(found, "Ready")[0] == "True")

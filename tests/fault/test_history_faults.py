@@ -1,5 +1,6 @@
 """The database locked, full, cut off or killed: order is kept, and nothing of a state is lost."""
 
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -91,6 +92,34 @@ async def test_while_the_database_is_locked_entries_wait_in_their_order(tmp_path
     assert seconds_of(path) == [0, 1, 2, 3, 4, 5]
     ((verdict,),) = rows(path, "SELECT verdict FROM monitor_state")
     assert verdict == "down"
+
+
+LOCKS = """
+import signal, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+signal.pause()
+"""
+
+
+async def test_a_process_that_stands_still_with_the_lock_is_waited_for_until_it_is_dead(
+    tmp_path: Path,
+) -> None:
+    path, committed, health = tmp_path / "history.db", Committed(), StoreHealth()
+    ledger = Ledger({}, {})
+    async with open_store(path) as store:
+        await store.write(impatient)
+        async with writing(store, committed, health) as writer:
+            async with python(LOCKS, str(path)) as process:
+                process.send_signal(signal.SIGSTOP)
+                writer.add(judged(ledger, 0, Reason.TIMEOUT))
+                await eventually(lambda: health.errors >= 2)
+                assert "locked" in health.error
+                # Whoever reads is not hindered.
+                assert await store.read(load_states) == ({}, {})
+            await eventually(lambda: health.waiting == 0)
+    assert committed.seconds == seconds_of(path) == [0]
 
 
 async def test_a_full_disk_loses_nothing_and_is_said_until_there_is_room(
@@ -256,69 +285,3 @@ async def test_a_database_that_stays_away_holds_the_end_up_only_for_a_while(
                 now=lambda: at(0),
             )
     assert "history was not written to the end" in [each["event"] for each in logs]
-
-
-RECORD = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from functools import partial
-from pathlib import Path
-import structlog
-import trio
-from build import at, checked, monitor
-from kubekuma.model.result import Reason
-from kubekuma.record.ledger import Ledger
-from kubekuma.record.sqlite import SqliteDatabase
-from kubekuma.record.store import Store
-from kubekuma.record.writer import StoreHealth, Writer
-
-def committed(recorded):
-    for each in recorded:
-        if each.judgement.standing_changed:
-            print(int((each.judgement.heartbeat.at - at(0)).total_seconds()), flush=True)
-
-async def main():
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    print("open", flush=True)
-    ledger = Ledger({}, {})
-    writer = Writer(Store(SqliteDatabase(Path(sys.argv[1]))), committed, StoreHealth())
-    number = 0
-    while True:
-        for _ in range(7):
-            reason = Reason.TIMEOUT if number % 3 else Reason.PASSED
-            writer.add(ledger.checked(checked(number, reason), monitor(), 10.0))
-            number += 1
-        await writer.flush()
-
-trio.run(main)
-"""
-
-
-@pytest.mark.parametrize("after", [1, 40, 120])
-async def test_killed_while_it_records_what_it_said_to_have_is_there(
-    tmp_path: Path, after: int
-) -> None:
-    path = tmp_path / "history.db"
-    said = b""
-    async with python(RECORD, str(path), "tests") as process:
-        assert process.stdout is not None
-        with trio.fail_after(20):
-            while said.count(b"\n") < after:
-                said += await process.stdout.receive_some()
-        process.kill()
-        with trio.fail_after(20):
-            while chunk := await process.stdout.receive_some():
-                said += chunk
-    told = [int(line) for line in said.split(b"\n")[:-1]]
-    async with open_store(path) as store:
-        states, _ = await store.read(load_states)
-    stored = seconds_of(path)
-    assert set(told) <= set(stored)
-    assert stored == list(range(len(stored)))
-    last = states[WEB].last
-    assert last is not None
-    # A batch is there as a whole: state, outage and heartbeat agree.
-    down = last.reason is Reason.TIMEOUT
-    assert states[WEB].standing.verdict == ("down" if down else "up")
-    open_outages = rows(path, "SELECT 1 FROM incidents WHERE ended_at IS NULL")
-    assert len(open_outages) == (1 if down else 0)

@@ -10,20 +10,24 @@ from typing import Any
 import psycopg
 import pytest
 import trio
-from build import WEB, checked, monitor
+from build import WEB, at, checked, monitor
 from structlog.testing import capture_logs
 from support.postgresql import Postgres, postgres, running_postgres
 from support.programs import python
 from support.proxy import LOST, Proxy
 
+from kubekuma.model.meta import Key
 from kubekuma.model.result import Reason
+from kubekuma.model.settings import Flapping
 from kubekuma.record.database import Database, StoreError, StoreInUseError
 from kubekuma.record.leadership import begin_reign, reigns
 from kubekuma.record.ledger import Ledger
 from kubekuma.record.migrate import Migration
 from kubekuma.record.postgresql import PostgresDatabase
+from kubekuma.record.states import load_states
 from kubekuma.record.store import READERS, Readers, Store
-from kubekuma.record.writer import StoreHealth, Writer
+from kubekuma.record.uptime import uptimes
+from kubekuma.record.writer import BATCH_ROWS, StoreHealth, Writer
 
 __all__ = ["postgres"]
 
@@ -270,6 +274,72 @@ async def test_the_schema_of_a_large_database_may_take_its_time(
     session = await trio.to_thread.run_sync(PostgresDatabase(url).open_writer)
     with pytest.raises(StoreError, match="statement timeout"), session.reading() as db:
         db.execute("SELECT pg_sleep(0.2)")
+
+
+async def test_an_hour_without_a_server_sheds_heartbeats_and_no_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sixty monitors, each minute, and memory for a sixth of it."""
+    monkeypatch.setattr("kubekuma.record.writer.MOST_WAITING", 600)
+    with running_postgres() as server:
+        name, ledger, sizes = server.fresh(), Ledger({}, {}), []
+        ledger.flapping = Flapping(enabled=False)
+        keys = [Key("shop", f"web-{number}") for number in range(60)]
+        async with (
+            opened(PostgresDatabase(server.url(name))) as store,
+            writing(store) as (writer, health),
+        ):
+            server.control("stop", "-m", "fast")
+            for minute in range(60):
+                for number, key in enumerate(keys):
+                    # Each is down for ten minutes once, every other at the same time.
+                    down = number // 2 <= minute < number // 2 + 10
+                    found = checked(
+                        60 * minute + number / 60,
+                        Reason.TIMEOUT if down else Reason.PASSED,
+                        key=key,
+                    )
+                    writer.add(ledger.checked(found, monitor(key.name, key.namespace), 10.0))
+                sizes.append(health.waiting)
+                await trio.sleep(0.01)
+            assert health.error
+            server.control("start")
+            await until(lambda: not health.waiting)
+            states, _ = await store.read(load_states)
+            assert {key: states[key].standing for key in keys} == {
+                key: ledger.states[key].standing for key in keys
+            }
+            now = at(3600)
+            of_all = (await store.read(uptimes, ("1h",), now))["1h"]
+        # What was under way when it went is a batch more.
+        assert max(sizes) <= 600 + BATCH_ROWS
+        assert health.shed > 2000
+        assert len(stored(server, name)) == 3600 - health.shed
+        ended = server.run("SELECT ended_at - started_at FROM incidents", name)
+        assert ended == [(600_000,)] * 60
+        assert [of_all[key].down_ms for key in keys] == [600_000] * 60
+
+
+async def test_a_server_that_stands_still_is_given_up_and_what_it_did_is_there_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kubekuma.record.postgresql.ANSWER_SECONDS", 0.5)
+    with running_postgres() as server, capture_logs() as logs:
+        name, ledger = server.fresh(), Ledger({}, {})
+        async with (
+            opened(PostgresDatabase(server.url(name))) as store,
+            writing(store) as (writer, health),
+        ):
+            for each in beats(ledger, 0, 60):
+                writer.add(each)
+            await until(lambda: health.commits and not health.waiting)
+            with server.standing_still():
+                for each in beats(ledger, 120, 180):
+                    writer.add(each)
+                await until(lambda: health.error)
+            await until(lambda: not health.waiting)
+        assert "PostgreSQL gave no answer for 0.5 s" in errors(logs)
+        assert len(stored(server, name)) == 4
 
 
 async def test_a_server_without_a_place_for_us_is_worth_another_try() -> None:

@@ -1,9 +1,11 @@
 """A PostgreSQL server of Debian's, with an empty database for each test."""
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -54,6 +56,36 @@ class Postgres:
         quiet = subprocess.DEVNULL
         subprocess.run(whole, check=True, stdout=quiet, stderr=quiet, cwd="/")
 
+    @contextmanager
+    def standby(self) -> Iterator["Postgres"]:
+        """Run a physical copy of it, which follows it and only reads until it is promoted."""
+        with TemporaryDirectory(prefix="kubekuma-standby-") as folder:
+            place = Path(folder)
+            (port,) = free_ports(1)
+            shutil.chown(place, USER)
+            from_ = f"host=127.0.0.1 port={self.port} user={USER}"
+            command = [*as_user(), self.bin / "pg_basebackup", "-R", "-c", "fast", "-d", from_]
+            subprocess.run(
+                [*command, "-D", place / "data"], check=True, capture_output=True, cwd="/"
+            )
+            with (place / "data" / "postgresql.conf").open("a") as file:
+                file.write(f"port = {port}\n")
+            with _started(Postgres(place, self.bin, port)) as server:
+                yield server
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Meanwhile none of its processes does anything, and no connection is closed."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        pids = [first, *_children(first)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
+
 
 def as_user() -> Sequence[str | Path]:
     """The words before a command that PostgreSQL refuses to run as root."""
@@ -97,9 +129,23 @@ def _running(folder: Path) -> Iterator[Postgres]:
     }
     with (data / "postgresql.conf").open("a") as file:
         file.writelines(f"{name} = {value}\n" for name, value in settings.items())
-    server = Postgres(folder, bin_, port)
+    with _started(Postgres(folder, bin_, port)) as server:
+        yield server
+
+
+@contextmanager
+def _started(server: Postgres) -> Iterator[Postgres]:
     server.control("start")
     try:
         yield server
     finally:
-        server.control("stop", "-m", "immediate")
+        if (server.folder / "data" / "postmaster.pid").exists():
+            server.control("stop", "-m", "immediate")
+
+
+def _children(pid: int) -> Iterator[int]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # Its name may hold anything but the last parenthesis.
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                yield int(stat.parent.name)

@@ -80,7 +80,7 @@ async def test_an_event_that_cannot_be_made_holds_up_no_other() -> None:
 def test_health_says_what_is_wrong_and_what_to_do() -> None:
     well = {each.type: each.status for each in health_conditions(Vitals())}
     assert well == {
-        "DatabaseHealthy": "True",
+        "HistoryWritable": "True",
         "WatchesHealthy": "True",
         "SchedulerSaturated": "False",
         "ConnectivityOk": "True",

@@ -99,7 +99,7 @@ class World:
             holds=lambda kind, key, selects: self.held.append((kind, key, selects is not None)),
             settings_changed=self._configure,
             health=lambda: (
-                Condition(type="DatabaseHealthy", status=Truth.TRUE, reason="Written"),
+                Condition(type="HistoryWritable", status=Truth.TRUE, reason="Written"),
             ),
             again_after=lambda kind, key, seconds: self.again.append((kind, key, seconds)),
             now=lambda: at(0),
@@ -206,7 +206,7 @@ async def test_other_settings_have_every_monitor_looked_at_again() -> None:
     assert world.in_force.scheduler.min_interval_seconds == 90
     assert {key.name for _, key, _ in world.again} == {"web", "mail"}
     assert {seconds for *_, seconds in world.again} == {0.0}
-    assert set(world.said()) == {"Valid", "Reconciled", "Ready", "DatabaseHealthy"}
+    assert set(world.said()) == {"Valid", "Reconciled", "Ready", "HistoryWritable"}
     await world.reconcile()
     assert world.said()["Valid"] == ("False", "InvalidSpec")
     world.again.clear()
