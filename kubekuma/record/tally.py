@@ -4,19 +4,26 @@ The sketch counts latencies by the power of ``_BASE`` that they reach (as DDSket
 any percentile is off by ``ERROR`` at most, and two of them add up to that of both.
 """
 
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from math import ceil, log
 from typing import Final
 
 import attrs
 
-from kubekuma.kit.varint import Numbers, write_numbers
+from kubekuma.kit.varint import Numbers, folded, unfolded, write_numbers
 from kubekuma.model.result import Outcome
 
-VERSION: Final = 1
+# What stands first in what is stored. Figures of the form 1, which nothing writes any more, are not
+# read either.
+PLAIN: Final = 2
+DEFLATED: Final = 3
 ERROR: Final = 0.02
+# Far more than an hour of buckets of a minute comes to.
+MOST_BYTES: Final = 1 << 20
 
-_BASE: Final = (1 + ERROR) / (1 - ERROR)
+_BASE: Final = 51 / 49  # (1 + ERROR) / (1 - ERROR)
 _LOG: Final = log(_BASE)
 _OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
 # How long it took to fail says nothing of how fast a target is.
@@ -80,29 +87,37 @@ class Tally:
 
 
 def packed(tallies: Sequence[Tally]) -> bytes:
-    """The stored form of ``tallies``."""
-    out = bytearray((VERSION,))
+    """The stored form of ``tallies``: columns of varints, deflated where that makes them shorter.
+
+    What the sketch tells already is left out: of sums and extremes only what
+    it is off by is written.
+    """
+    out = bytearray()
     write_numbers(out, (len(tallies),))
-    for tally in tallies:
-        write_numbers(out, (tally.counts.get(outcome, 0) for outcome in _OUTCOMES))
-        write_numbers(out, (len(tally.sketch),))
-        if tally.least is None or tally.most is None:
-            continue
-        write_numbers(out, (tally.total, tally.least, tally.most - tally.least))
-        before = 0
-        for power in sorted(tally.sketch):
-            write_numbers(out, (power - before, tally.sketch[power]))
-            before = power
-    return bytes(out)
+    for outcome in _OUTCOMES:
+        write_numbers(out, (tally.counts.get(outcome, 0) for tally in tallies))
+    sketches = [(tally, min(tally.sketch), max(tally.sketch)) for tally in tallies if tally.sketch]
+    lowest = min((first for _, first, _ in sketches), default=0)
+    write_numbers(out, (lowest,))
+    write_numbers(out, (first - lowest for _, first, _ in sketches))
+    write_numbers(out, (last - first for _, first, last in sketches))
+    for tally, first, last in sketches:
+        write_numbers(out, (tally.sketch.get(power, 0) for power in range(first, last + 1)))
+    write_numbers(out, (folded(tally.total - _about(tally.sketch)) for tally, *_ in sketches))
+    write_numbers(
+        out, (folded((tally.least or 0) - _middle(first)) for tally, first, _ in sketches)
+    )
+    write_numbers(out, (folded((tally.most or 0) - _middle(last)) for tally, _, last in sketches))
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    short = deflate.compress(out) + deflate.flush()
+    return bytes((DEFLATED,)) + short if len(short) < len(out) else bytes((PLAIN,)) + out
 
 
 def unpacked(stored: bytes) -> list[Tally]:
     """What was packed. Raises TallyError."""
-    if not stored or stored[0] != VERSION:
-        raise TallyError("figures are damaged, or a newer version's")
-    numbers = Numbers(stored[1:])
+    numbers = Numbers(_opened(stored))
     try:
-        tallies = [_unpacked(numbers) for _ in range(min(numbers.one(), len(stored)))]
+        tallies = _unpacked(numbers)
     except ValueError as error:
         raise TallyError(f"figures are damaged: {error}") from error
     if numbers.left:
@@ -118,25 +133,61 @@ def tallied(beats: Iterable[tuple[str, int]]) -> Tally:
     return tally
 
 
-def _unpacked(numbers: Numbers) -> Tally:
-    counts = zip(_OUTCOMES, numbers.many(len(_OUTCOMES)), strict=True)
-    tally = Tally({outcome: count for outcome, count in counts if count})
-    powers = numbers.one()
-    if powers:
-        tally.total, tally.least, more = numbers.many(3)
-        tally.most = tally.least + more
-        pairs, power = iter(numbers.many(2 * powers)), 0
-        for step, count in zip(pairs, pairs, strict=True):
-            power += step
-            if power > _HIGHEST:
-                raise TallyError("figures are damaged: nothing takes that long")
-            tally.sketch[power] = count
-    return tally
+def _opened(stored: bytes) -> bytes:
+    if not stored or stored[0] not in {PLAIN, DEFLATED}:
+        raise TallyError("figures are damaged, or another version's")
+    if stored[0] == PLAIN:
+        return stored[1:]
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        columns = inflate.decompress(stored[1:], MOST_BYTES)
+    except zlib.error as error:
+        raise TallyError(f"figures are damaged: {error}") from error
+    if not inflate.eof:
+        raise TallyError("figures are damaged: they end too early, or never")
+    if inflate.unused_data:
+        raise TallyError("figures are damaged: more follows than they say")
+    return columns
+
+
+def _unpacked(numbers: Numbers) -> list[Tally]:
+    count = numbers.one()
+    columns = [numbers.many(count) for _ in _OUTCOMES]
+    tallies = [
+        Tally({outcome: many for outcome, many in zip(_OUTCOMES, each, strict=True) if many})
+        for each in zip(*columns, strict=True)
+    ]
+    measured = [tally for tally in tallies if _MEASURED & tally.counts.keys()]
+    lowest = numbers.one()
+    firsts = [lowest + more for more in numbers.many(len(measured))]
+    spreads = numbers.many(len(measured))
+    for tally, first, spread in zip(measured, firsts, spreads, strict=True):
+        if first + spread > _HIGHEST:
+            raise ValueError("nothing takes that long")
+        counts = numbers.many(spread + 1)
+        tally.sketch = {first + step: many for step, many in enumerate(counts) if many}
+        whole = sum(tally.counts.get(outcome, 0) for outcome in _MEASURED)
+        if tally.measured != whole or not (counts[0] and counts[-1]):
+            raise ValueError("a sketch is of other heartbeats")
+    for tally, more in zip(measured, numbers.many(len(measured)), strict=True):
+        tally.total = _about(tally.sketch) + unfolded(more)
+    for tally, first, more in zip(measured, firsts, numbers.many(len(measured)), strict=True):
+        tally.least = _middle(first) + unfolded(more)
+    for tally, more in zip(measured, numbers.many(len(measured)), strict=True):
+        tally.most = _middle(max(tally.sketch)) + unfolded(more)
+    return tallies
+
+
+def _about(sketch: Mapping[int, int]) -> int:
+    """What the latencies of ``sketch`` add up to, as far as it tells."""
+    return sum(count * _middle(power) for power, count in sketch.items())
 
 
 def _power(latency: int) -> int:
     return min(1 + ceil(log(latency) / _LOG), _HIGHEST) if latency > 0 else 0
 
 
+@cache
 def _middle(power: int) -> int:
-    return round(2 * _BASE ** (power - 1) / (_BASE + 1)) if power else 0
+    # In whole numbers: what is stored leans on it, and is read on other machines.
+    return 98 * 51 ** (power - 1) // (100 * 49 ** (power - 1)) if power else 0
