@@ -24,7 +24,7 @@ from kubekuma.model.result import Outcome
 from kubekuma.model.state import MonitorState, Verdict
 from kubekuma.model.wording import worded
 from kubekuma.parts import Parts, now
-from kubekuma.reconcile.references import depends_on_itself, parent_keys
+from kubekuma.reconcile.references import depends_on_itself
 from kubekuma.record.database import Connection
 from kubekuma.record.decisions import note_decisions
 from kubekuma.record.deliveries import (
@@ -105,7 +105,7 @@ class Alerting:
 
     def _look_at_held_by(self, parents: set[Key]) -> None:
         for key, monitor in self.parts.running.items():
-            if not parents.isdisjoint(parent_keys(monitor)):
+            if not parents.isdisjoint(monitor.parents):
                 self.look_at(key)
 
     async def run(self) -> None:
@@ -228,7 +228,7 @@ class Alerting:
             return
         if depends_on_itself(monitor, self.parts.resources.world):
             return
-        for key in parent_keys(monitor):
+        for key in monitor.parents:
             parent, state = self.parts.running.get(key), self.parts.ledger.states.get(key)
             # One that is paused or gone holds nothing.
             if parent is None or state is None or not parent.spec.enabled:

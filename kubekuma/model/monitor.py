@@ -1,6 +1,6 @@
 """The Monitor: one check, its schedule, target, criteria and alerting."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
@@ -10,7 +10,7 @@ import attrs
 
 from kubekuma.model.criteria import PERCENT, SuccessCriteria
 from kubekuma.model.field import Rule, says, snake_case
-from kubekuma.model.meta import ObjectMeta, ResourceStatus
+from kubekuma.model.meta import Key, ObjectMeta, ResourceStatus
 from kubekuma.model.target import AnyTarget, HttpTarget, Target
 
 DAY_SECONDS = 86_400
@@ -323,6 +323,12 @@ class Monitor:
 
     meta: ObjectMeta
     spec: MonitorSpec
+
+    @property
+    def parents(self) -> Iterator[Key]:
+        """The monitors that it depends on."""
+        for ref in self.spec.depends_on:
+            yield Key(ref.namespace or self.meta.key.namespace, ref.name)
 
 
 # Status: what we say of a monitor -----------------------------------------------------------------

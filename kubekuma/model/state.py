@@ -96,6 +96,15 @@ class Heartbeat:
 
 
 @attrs.frozen(kw_only=True)
+class FailingParent:
+    """A monitor that the one in question depends on, and that failed as well."""
+
+    key: Key
+    verdict: Verdict  # down, or pending: its own retries were under way
+    since: datetime
+
+
+@attrs.frozen(kw_only=True)
 class Cause:
     """The first failing check of an outage, as far as it tells why."""
 
@@ -107,6 +116,8 @@ class Cause:
     timings: Timings = attrs.field(factory=Timings)
     certificate: Certificate | None = None
     transcript: Sequence[str] = ()
+    # When the verdict was reached: most likely the fault is theirs.
+    parents: tuple[FailingParent, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

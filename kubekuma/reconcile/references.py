@@ -52,7 +52,7 @@ def unmet(monitor: Monitor, world: World) -> Said | None:
                 f"spec.alerting.policyRef: there is no valid NotificationPolicy {key};"
                 " every policy that selects the monitor tells of it",
             )
-    missing = [str(key) for key in parent_keys(monitor) if in_force(world.monitors, key) is None]
+    missing = [str(key) for key in monitor.parents if in_force(world.monitors, key) is None]
     if missing:
         said = f"spec.dependsOn: there is no valid Monitor {', '.join(missing)}"
         return refused("DependencyMissing", said)
@@ -81,16 +81,10 @@ def _group_unmet(monitor: Monitor, world: World) -> Said | None:
     return None if found else refused("MemberMissing", "spec.target.group: selects no monitor")
 
 
-def parent_keys(monitor: Monitor) -> Iterator[Key]:
-    """The monitors that ``monitor`` depends on, whether they are there or not."""
-    own = monitor.meta.key.namespace
-    return (Key(ref.namespace or own, ref.name) for ref in monitor.spec.depends_on)
-
-
 def depends_on_itself(monitor: Monitor, world: World) -> bool:
     """Whether what ``monitor`` depends on leads back to it."""
     seen: set[Key] = set()
-    waiting = [*parent_keys(monitor)]
+    waiting = [*monitor.parents]
     while waiting:
         key = waiting.pop()
         if key == monitor.meta.key:
@@ -98,5 +92,5 @@ def depends_on_itself(monitor: Monitor, world: World) -> bool:
         parent = None if key in seen else in_force(world.monitors, key)
         seen.add(key)
         if parent is not None:
-            waiting += parent_keys(parent)
+            waiting += parent.parents
     return False

@@ -1,6 +1,6 @@
 """Every monitor's state, judged in memory: ahead of the database by what is not committed yet."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 import attrs
@@ -9,7 +9,15 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, Schedule
 from kubekuma.model.order import Drop, Pause, Plan
 from kubekuma.model.settings import Flapping
-from kubekuma.model.state import Checked, Judgement, MonitorState, Overlaid, Reported
+from kubekuma.model.state import (
+    Checked,
+    FailingParent,
+    Judgement,
+    MonitorState,
+    Overlaid,
+    Reported,
+    Verdict,
+)
 from kubekuma.record.judge import enrol, identity_of, judge, leave, overlay, pause, settle
 
 _NEW = MonitorState()
@@ -98,13 +106,32 @@ class Ledger:
     def _judged(
         self, state: MonitorState, checked: Checked, monitor: Monitor, timeout_seconds: float
     ) -> Judgement:
-        return judge(
+        judgement = judge(
             state,
             checked,
             monitor.spec,
             timeout_seconds=timeout_seconds,
             flapping=self.flapping,
         )
+        opened = judgement.opened
+        parents = tuple(self._failing(monitor.parents)) if opened is not None else ()
+        if opened is None or not parents:
+            return judgement
+        cause = attrs.evolve(opened.cause, parents=parents)
+        return attrs.evolve(judgement, opened=attrs.evolve(opened, cause=cause))
+
+    def _failing(self, parents: Iterable[Key]) -> Iterator[FailingParent]:
+        """Those of ``parents`` that are down, or may be on their way there."""
+        for key in parents:
+            standing = self._states.get(key, _NEW).standing
+            since = standing.incident_started_at or standing.since
+            if standing.verdict is Verdict.PENDING:
+                # A new one that was never seen to fail is pending too.
+                since = standing.streak_at if standing.streak_toward is Verdict.DOWN else None
+            elif standing.verdict is not Verdict.DOWN:
+                continue
+            if since is not None:
+                yield FailingParent(key=key, verdict=standing.verdict, since=since)
 
     def _keep(self, key: Key, uid: str, judgement: Judgement) -> Recorded:
         self._states[key] = judgement.state

@@ -177,6 +177,15 @@ def _cause_view(cause: Cause) -> dict[str, Any]:
             "valid": cause.certificate.valid,
         },
         "transcript": [*cause.transcript],
+        "parents": [
+            {
+                "namespace": parent.key.namespace,
+                "name": parent.key.name,
+                "verdict": parent.verdict.value,
+                "since": _exact(parent.since),
+            }
+            for parent in cause.parents
+        ],
     }
 
 

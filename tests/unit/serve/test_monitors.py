@@ -15,13 +15,14 @@ from support.history import open_store
 from kubekuma.model.audit import Act
 from kubekuma.model.meta import Key
 from kubekuma.model.result import Reason
-from kubekuma.model.state import Charge
+from kubekuma.model.state import Cause, Charge, FailingParent, Verdict
 from kubekuma.record.database import Connection
-from kubekuma.record.incidents import acknowledge
+from kubekuma.record.incidents import Incident, acknowledge
 from kubekuma.record.reclassified import reclassify
 from kubekuma.record.store import Store
 from kubekuma.record.times import Window
 from kubekuma.record.uptime import Uptime
+from kubekuma.serve.monitors import incident_view
 
 LIST = "/api/v1/monitors"
 MAIL = Key("shop", "mail")
@@ -126,6 +127,7 @@ async def test_a_monitor_says_what_it_is_how_it_is_and_what_it_was(
     (outage,) = shown["incidents"]
     assert (outage["id"], outage["endedAt"]) == (shown["incident"], None)
     assert outage["startedAt"] == "2026-01-01T00:01:00.000Z"
+    assert (outage["cause"]["reason"], outage["cause"]["parents"]) == ("Timeout", [])
     assert outage["acknowledgement"] is None
     await store.write(acknowledge, outage["id"], Act(at=at(90), actor="kim"), "mine", at(999))
     shown = await got(world.app(store).test_client(), f"{LIST}/shop/web")
@@ -337,3 +339,27 @@ async def test_half_a_character_in_a_name_spoils_no_page(world: World, store: St
     metrics = await client.get("/metrics")
     assert metrics.status_code == 200
     assert 'name="odd",display_name="half ?"' in await metrics.get_data(as_text=True)
+
+
+def test_an_outage_names_the_parents_that_failed_as_well() -> None:
+    parent = FailingParent(key=Key("net", "router"), verdict=Verdict.PENDING, since=at(30))
+    cause = Cause(at=at(60), reason=Reason.TIMEOUT, parents=(parent,))
+    outage = Incident(
+        id="i1",
+        key=WEB,
+        started_at=at(60),
+        confirmed_at=at(60),
+        ended_at=None,
+        reason="Timeout",
+        message="",
+        cause=cause,
+        acknowledgement=None,
+    )
+    assert incident_view(outage)["cause"]["parents"] == [
+        {
+            "namespace": "net",
+            "name": "router",
+            "verdict": "pending",
+            "since": "2026-01-01T00:00:30.000Z",
+        }
+    ]
