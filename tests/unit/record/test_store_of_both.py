@@ -5,7 +5,11 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 import trio
+from build import WEB, at
 
+from kubekuma.model.audit import Act
+from kubekuma.model.state import Charge
+from kubekuma.record.audit import audit_events
 from kubekuma.record.database import (
     Connection,
     Database,
@@ -13,9 +17,15 @@ from kubekuma.record.database import (
     StoreError,
     StoreInUseError,
 )
+from kubekuma.record.deliveries import open_outages
+from kubekuma.record.incidents import incidents
 from kubekuma.record.leadership import begin_reign, read_reign, reigns
 from kubekuma.record.migrate import migrations
+from kubekuma.record.reclassified import reclassify
+from kubekuma.record.states import series_of
 from kubekuma.record.store import Readers, Store
+from kubekuma.record.times import Window, from_epoch_ms
+from kubekuma.record.uptime import Uptime, uptime_within
 
 
 class NoLongerOursError(Exception):
@@ -181,3 +191,30 @@ async def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
             with trio.fail_after(5):
                 assert await store.read(numbers) == []
         assert await store.read(numbers) == [5]
+
+
+async def test_what_an_earlier_schema_has_kept_is_there_in_the_newest(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = list(migrations())
+    with monkeypatch.context() as earlier:
+        earlier.setattr("kubekuma.record.migrate.migrations", lambda: steps[:6])
+        with writing(database) as db:
+            series = series_of(db, WEB, "u1")
+            db.execute("INSERT INTO spans VALUES (?, 0, 'up', NULL)", (series,))
+            db.execute(
+                "INSERT INTO incidents (id, series, uid, started_at, confirmed_at, reason, message)"
+                " VALUES ('i1', ?, 'u1', 1, 2, 'Timeout', 'slow')",
+                (series,),
+            )
+    async with opened(database) as store:
+        (found,) = await store.read(incidents, WEB, at(0), 9)
+        assert (found.id, found.acknowledgement) == ("i1", None)
+        (outage,) = await store.read(open_outages)
+        assert (outage.id, outage.acknowledged_by) == ("i1", "")
+        act = Act(at=at(0), actor="kim", reason="planned")
+        window = Window(since=from_epoch_ms(0), until=from_epoch_ms(10))
+        await store.write(reclassify, "r1", WEB, window, Charge.DOWN, act)
+        window = Window(since=from_epoch_ms(0), until=from_epoch_ms(30))
+        assert await store.read(uptime_within, WEB, window) == Uptime(good_ms=20, down_ms=10)
+        assert [each.action for each in await store.read(audit_events, 9)] == ["reclassify"]
