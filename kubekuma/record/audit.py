@@ -47,16 +47,21 @@ def audit(
         _INSERT,
         (
             epoch_ms(act.at),
-            act.actor,
-            act.source,
+            _storable(act.actor),
+            _storable(act.source),
             action,
             kind,
             *key,
             None if before is None else json.dumps(before),
             None if after is None else json.dumps(after),
-            act.reason,
+            _storable(act.reason),
         ),
     )
+
+
+def _storable(text: str) -> str:
+    """``text`` without what a database refuses: what was done is done, whatever was said of it."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def audit_events(

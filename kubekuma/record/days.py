@@ -10,7 +10,7 @@ import attrs
 from kubekuma.model.meta import Key
 from kubekuma.record.database import Connection
 from kubekuma.record.reclassified import pieces
-from kubekuma.record.times import epoch_ms
+from kubekuma.record.times import Window, epoch_ms
 
 # When it begins, in ms, and what it is charged as; until the next one.
 Laid: TypeAlias = tuple[int, str]
@@ -58,6 +58,12 @@ def day_bars(
         ]
         for key in keys
     }
+
+
+def charged_within(db: Connection, key: Key, window: Window) -> Mapping[str, int]:
+    """How long time of ``key`` was charged as what within ``window``, in ms."""
+    (found,) = _charged(db, key, [epoch_ms(window.since), epoch_ms(window.until)])
+    return {charge: length for charge, length in found.items() if length}
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:

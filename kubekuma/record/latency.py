@@ -66,6 +66,14 @@ def latency_series(db: Connection, key: Key, window: Window, most_points: int) -
     return LatencySeries(step_seconds=step, points=tuple(points))
 
 
+def latency_within(db: Connection, key: Key, window: Window) -> Point | None:
+    """How fast ``key`` was in all hours that begin within ``window``; None: nothing was checked."""
+    since, whole = epoch_ms(window.since), Tally()
+    for _, tally in _tallies(db, key, since, epoch_ms(window.until), HOUR_SECONDS):
+        whole.merge(tally)
+    return _point(since, whole) if whole.counts else None
+
+
 def step_of(window: Window, most_points: int) -> int:
     """The shortest step, in seconds, of which ``most_points`` at most cover ``window``."""
     length = window.until - window.since

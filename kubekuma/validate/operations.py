@@ -85,7 +85,10 @@ _update: Rule[PostUpdate] = every(
     at("components", lambda update: update.components, if_present(_components)),
 )
 
-_reason: Rule[Act] = at("reason", lambda act: act.reason, prose(LONGEST_NOTE, least=1))
+_with_reason: Rule[Act] = every(
+    at("by", lambda act: act.actor, prose(LONGEST_NAME, least=1)),
+    at("reason", lambda act: act.reason, prose(LONGEST_NOTE, least=1)),
+)
 
 
 def acknowledgement_errors(given: Acknowledgement) -> Iterator[FieldError]:
@@ -121,7 +124,7 @@ def update_errors(
 
 def reclassification_errors(since: datetime, until: datetime, act: Act) -> Iterator[FieldError]:
     """What is wrong with having the time from ``since`` to ``until`` count as something else."""
-    yield from _reason(act)
+    yield from _with_reason(act)
     if since >= until:
         yield FieldError("until", "must be later than since")
     if until > act.at:

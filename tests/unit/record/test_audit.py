@@ -125,3 +125,15 @@ def test_the_audit_is_read_in_pages_by_who_did_what_to_what(db: Connection) -> N
     assert [each.after for each in audit_events(db, 9, actor="kim", name="m0")] == [{"n": 3}]
     assert len(audit_events(db, 9, since=at(150))) == 3
     assert audit_events(db, 9, kind="Post") == audit_events(db, 9, namespace="blog") == []
+
+
+def test_whatever_is_said_of_a_deed_can_be_written_down(db: Connection) -> None:
+    odd = Act(at=at(0), actor="k\0im", source="\ud800", reason="b\u00fccher\nand more")
+    audit(db, odd, "apply", "Monitor", WEB, after={"odd": "\ud800\0"})
+    (event,) = audit_events(db, 9)
+    assert (event.act.actor, event.act.source, event.act.reason) == (
+        "k?im",
+        "?",
+        "b\u00fccher\nand more",
+    )
+    assert event.after == {"odd": "\ud800\0"}
