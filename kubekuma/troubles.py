@@ -35,7 +35,7 @@ from kubekuma.model.provider import Provider
 from kubekuma.parts import Parts, now
 from kubekuma.reconcile.health import (
     CONNECTIVITY,
-    DATABASE,
+    HISTORY,
     SATURATED,
     WATCHES,
     health_conditions,
@@ -50,11 +50,11 @@ _log = structlog.get_logger(__name__)
 
 # How conditions of the settings are called here, and how they are when all is well.
 _CONDITIONS: Final = {
-    DATABASE: ("database", Truth.TRUE),
+    HISTORY: ("history", Truth.TRUE),
     WATCHES: ("watches", Truth.TRUE),
     SATURATED: ("scheduler", Truth.FALSE),
     CONNECTIVITY: ("connectivity", Truth.TRUE),
-    HISTORY_LOST: ("history", Truth.FALSE),
+    HISTORY_LOST: ("history lost", Truth.FALSE),
 }
 LOOK_SECONDS: Final = 5.0
 # Whoever did not take a message is tried again then.
