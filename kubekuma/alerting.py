@@ -322,4 +322,4 @@ def _put(
         heard = {each.provider for each in told_of(db, found.id)}
         deliveries = [each for each in deliveries if each.provider in heard]
     insert_deliveries(db, deliveries)
-    note_decisions(db, found.id, decided, at)
+    note_decisions(db, found.id, found.key, decided, at)

@@ -24,6 +24,7 @@ from kubekuma.record.states import load_states
 from kubekuma.record.upkeep import run_upkeep
 from kubekuma.record.uptime import WINDOWS, uptimes
 from kubekuma.record.writer import Writer
+from kubekuma.serve.alerts import alert_routes
 from kubekuma.serve.health import health_routes
 from kubekuma.serve.index import index_routes
 from kubekuma.serve.metrics import Instruments, metrics_routes
@@ -117,6 +118,7 @@ class Program:
                     lambda: standby_reason(parts.leadership) is None,
                 ),
                 monitor_routes(parts.board, parts.readers, now),
+                alert_routes(parts.board, parts.readers, now),
                 push_routes(self.pipeline.take, partial(takes_nothing, parts), trio.current_time),
             )
         )

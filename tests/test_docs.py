@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from kubekuma.cli.main import COMMANDS
 from kubekuma.cli.schema import generated
 from kubekuma.model.kinds import KINDS
+from kubekuma.serve.alerts import alert_routes
 from kubekuma.serve.board import Board
 from kubekuma.serve.metrics import Instruments, monitor_text
 from kubekuma.serve.monitors import monitor_routes
@@ -64,7 +65,8 @@ async def test_every_metric_of_monitors_and_checks_is_documented() -> None:
 
 def test_every_route_is_documented() -> None:
     board = Board(monitors=NoObjects(), states={})
-    app = build_app([monitor_routes(board, None, partial(at, 0))])  # type: ignore[arg-type]
+    routes = (monitor_routes, alert_routes)
+    app = build_app([each(board, None, partial(at, 0)) for each in routes])  # type: ignore[arg-type]
     for rule in app.url_map.iter_rules():
         assert f"`GET {rule.rule.replace('<', '{').replace('>', '}')}" in RUNNING, rule.rule
 

@@ -29,6 +29,10 @@ _DUE: Final = f"""
     WHERE status = 'pending' AND provider_namespace = ? AND provider_name = ? AND next_at <= ?
     ORDER BY created_at, id LIMIT ?
 """  # noqa: S608 - constants
+_OF_MONITOR: Final = f"""
+    SELECT {_COLUMNS} FROM deliveries WHERE monitor = ? AND created_at < ?
+    ORDER BY created_at DESC, id LIMIT ?
+"""  # noqa: S608 - constants
 _OUTAGES: Final = """
     SELECT incidents.id, namespace, name, started_at, confirmed_at, ended_at, reason, message,
         acknowledged_by, acknowledged_until
@@ -160,6 +164,12 @@ def due_deliveries(db: Connection, provider: Key, now: datetime, limit: int) -> 
     """The messages to one provider that are due, the oldest first."""
     found = db.execute(_DUE, (provider.namespace, provider.name, epoch_ms(now), limit))
     return [_delivery(row) for row in found]
+
+
+def deliveries_of(db: Connection, monitor: Key, before: datetime, limit: int) -> list[Delivery]:
+    """The last ``limit`` messages of a monitor that were decided before that, the newest first."""
+    found = db.execute(_OF_MONITOR, (str(monitor), epoch_ms(before), limit))
+    return [_delivery((*row, None)) for row in found]
 
 
 def waiting_providers(db: Connection) -> list[tuple[Key, datetime]]:

@@ -11,7 +11,6 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, MonitorType
 from kubekuma.model.result import Outcome, Timings
 from kubekuma.model.state import SHOWN, Acknowledgement, Cause, Heartbeat, Standing
-from kubekuma.record.database import StoreError
 from kubekuma.record.heartbeats import heartbeats
 from kubekuma.record.incidents import Incident, incidents
 from kubekuma.record.reclassified import Reclassification, reclassifications
@@ -19,7 +18,7 @@ from kubekuma.record.store import Reading
 from kubekuma.record.times import Window
 from kubekuma.record.uptime import WINDOWS, Uptime, uptimes_of
 from kubekuma.serve.board import Board, Row
-from kubekuma.serve.problem import Problem
+from kubekuma.serve.history import exact, known, read
 from kubekuma.serve.query import (
     cursor_key,
     instant,
@@ -55,16 +54,16 @@ def monitor_routes(board: Board, store: Reading, now: Callable[[], datetime]) ->
 
     @routes.get("/<namespace>/<name>")
     async def show_monitor(namespace: str, name: str) -> Response:
-        row = _known(board, namespace, name)
-        uptime = await _read(store.read(uptimes_of, row.key, now()))
-        last = await _read(store.read(incidents, row.key, now(), 20))
+        row = known(board, namespace, name)
+        uptime = await read(store.read(uptimes_of, row.key, now()))
+        last = await read(store.read(incidents, row.key, now(), 20))
         window = Window(since=now() - max(WINDOWS.values()), until=now())
-        said = await _read(store.read(reclassifications, row.key, window))
+        said = await read(store.read(reclassifications, row.key, window))
         return jsonify(detail_view(row, uptime, last, said))
 
     @routes.get("/<namespace>/<name>/heartbeats")
     async def list_heartbeats(namespace: str, name: str) -> Response:
-        row = _known(board, namespace, name)
+        row = known(board, namespace, name)
         query = request.args
         known_only(query, "limit", "since", "until", "outcome")
         limit = whole_number(query, "limit", default=100, low=1, high=MOST_HEARTBEATS)
@@ -72,10 +71,10 @@ def monitor_routes(board: Board, store: Reading, now: Callable[[], datetime]) ->
         until = instant(query, "until", default=now() + timedelta(seconds=1))
         since = instant(query, "since", default=EVER)
         window = Window(since=since, until=until)
-        found = await _read(store.read(heartbeats, row.key, window, limit + 1, outcome))
+        found = await read(store.read(heartbeats, row.key, window, limit + 1, outcome))
         page = [heartbeat_view(each) for each in found[:limit]]
         # Heartbeats come newest first: the next page ends where this one began.
-        more = _exact(found[limit - 1].at) if len(found) > limit else None
+        more = exact(found[limit - 1].at) if len(found) > limit else None
         return jsonify(items=page, **({"continue": {"until": more}} if more else {}))
 
     return routes
@@ -111,7 +110,7 @@ def detail_view(
 def heartbeat_view(heartbeat: Heartbeat) -> dict[str, Any]:
     """The JSON form of a heartbeat; times in milliseconds."""
     return {
-        "at": _exact(heartbeat.at),
+        "at": exact(heartbeat.at),
         "outcome": heartbeat.outcome.value,
         "reason": heartbeat.reason.value,
         "message": heartbeat.message,
@@ -126,9 +125,9 @@ def incident_view(incident: Incident) -> dict[str, Any]:
     """The JSON form of an outage."""
     return {
         "id": incident.id,
-        "startedAt": _exact(incident.started_at),
-        "confirmedAt": _exact(incident.confirmed_at),
-        "endedAt": None if incident.ended_at is None else _exact(incident.ended_at),
+        "startedAt": exact(incident.started_at),
+        "confirmedAt": exact(incident.confirmed_at),
+        "endedAt": None if incident.ended_at is None else exact(incident.ended_at),
         "reason": incident.reason,
         "message": incident.message,
         "cause": None if incident.cause is None else _cause_view(incident.cause),
@@ -140,20 +139,20 @@ def incident_view(incident: Incident) -> dict[str, Any]:
 
 def _acknowledgement_view(given: Acknowledgement) -> dict[str, Any]:
     return {
-        "at": _exact(given.at),
+        "at": exact(given.at),
         "by": given.by,
         "note": given.note,
-        "until": None if given.until is None else _exact(given.until),
+        "until": None if given.until is None else exact(given.until),
     }
 
 
 def _reclassification_view(said: Reclassification) -> dict[str, Any]:
     return {
         "id": said.id,
-        "since": _exact(said.window.since),
-        "until": _exact(said.window.until),
+        "since": exact(said.window.since),
+        "until": exact(said.window.until),
         "charge": said.charge.value,
-        "at": _exact(said.at),
+        "at": exact(said.at),
         "by": said.by,
         "reason": said.reason,
     }
@@ -161,7 +160,7 @@ def _reclassification_view(said: Reclassification) -> dict[str, Any]:
 
 def _cause_view(cause: Cause) -> dict[str, Any]:
     return {
-        "at": _exact(cause.at),
+        "at": exact(cause.at),
         "reason": cause.reason.value,
         "message": cause.message,
         "peer": cause.peer,
@@ -182,7 +181,7 @@ def _cause_view(cause: Cause) -> dict[str, Any]:
                 "namespace": parent.key.namespace,
                 "name": parent.key.name,
                 "verdict": parent.verdict.value,
-                "since": _exact(parent.since),
+                "since": exact(parent.since),
             }
             for parent in cause.parents
         ],
@@ -228,20 +227,6 @@ def _text(row: Row) -> str:
     valid = row.valid
     more = (valid.spec.display_name, valid.spec.target_text, *valid.spec.tags) if valid else ()
     return " ".join((*row.key, *filter(None, more))).casefold()
-
-
-def _known(board: Board, namespace: str, name: str) -> Row:
-    row = board.row(Key(namespace, name))
-    if row is None:
-        raise Problem(404, f"there is no monitor {namespace}/{name}")
-    return row
-
-
-async def _read(found: Any) -> Any:
-    try:
-        return await found
-    except StoreError as error:
-        raise Problem(503, f"the history cannot be read at the moment: {error}") from error
 
 
 def _identity(row: Row) -> dict[str, Any]:
@@ -297,7 +282,3 @@ def _phases(timings: Timings) -> dict[str, float]:
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
-
-
-def _exact(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

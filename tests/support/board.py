@@ -15,6 +15,7 @@ from kubekuma.record.ledger import Ledger, Recorded
 from kubekuma.record.store import Store
 from kubekuma.record.uptime import Uptime
 from kubekuma.record.writer import StoreHealth, Writer
+from kubekuma.serve.alerts import alert_routes
 from kubekuma.serve.board import Board
 from kubekuma.serve.health import health_routes
 from kubekuma.serve.metrics import Instruments, metrics_routes
@@ -74,6 +75,7 @@ class World:
                 health_routes(lambda: self.not_ready),
                 metrics_routes(self.board, instruments),
                 monitor_routes(self.board, store, lambda: now),
+                alert_routes(self.board, store, lambda: now),
             )
         )
 

@@ -13,8 +13,10 @@ CREATE INDEX deliveries_by_monitor ON deliveries (monitor);
 CREATE TABLE alert_decisions (
     outage TEXT NOT NULL,
     at BIGINT NOT NULL,
+    monitor TEXT NOT NULL,
     -- Empty: nobody was.
     provider TEXT NOT NULL,
     said TEXT NOT NULL,
     PRIMARY KEY (outage, at, provider)
 ) WITHOUT ROWID;
+CREATE INDEX alert_decisions_by_monitor ON alert_decisions (monitor, at);
