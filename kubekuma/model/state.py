@@ -116,7 +116,7 @@ class Cause:
     timings: Timings = attrs.field(factory=Timings)
     certificate: Certificate | None = None
     transcript: Sequence[str] = ()
-    # When the verdict was reached: most likely the fault is theirs.
+    # Before, or soon after: most likely the fault is theirs.
     parents: tuple[FailingParent, ...] = ()
 
 
@@ -200,6 +200,8 @@ class Judgement:
     spans: tuple[Span, ...] = ()
     opened: Opened | None = None
     closed: Closed | None = None
+    # Of the outage that is under way, if they failed only after it had begun.
+    parents: tuple[FailingParent, ...] = ()
     transition: Transition | None = None
     reports: Reports | None = None  # what they come to now; None: nothing was reported
     recheck_seconds: float | None = None  # None: at the next slot

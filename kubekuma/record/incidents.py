@@ -1,5 +1,6 @@
 """Incidents and spans: what follows from a change of verdict, and who sees to an outage."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ import attrs
 
 from kubekuma.model.audit import Act
 from kubekuma.model.meta import Key
-from kubekuma.model.state import Acknowledgement, Cause, Closed, Opened, Span
+from kubekuma.model.state import Acknowledgement, Cause, Closed, FailingParent, Opened, Span
 from kubekuma.record.audit import audit
 from kubekuma.record.database import Connection
 from kubekuma.record.documents import as_shown, from_json, to_json
@@ -83,6 +84,15 @@ def close_incident(db: Connection, closed: Closed) -> None:
     db.execute(
         "UPDATE incidents SET ended_at = ? WHERE id = ?", (epoch_ms(closed.ended_at), closed.id)
     )
+
+
+def name_parents(db: Connection, id_: str, parents: Sequence[FailingParent]) -> None:
+    """Record who failed as well, soon after an outage had begun; who is named already stays so."""
+    row = db.execute("SELECT cause FROM incidents WHERE id = ?", (id_,)).fetchone()
+    cause = from_json(row[0], Cause) if row and row[0] else None
+    if cause is not None and not cause.parents:
+        named = to_json(attrs.evolve(cause, parents=tuple(parents)))
+        db.execute("UPDATE incidents SET cause = ? WHERE id = ?", (named, id_))
 
 
 def incidents(db: Connection, key: Key, before: datetime, limit: int) -> list[Incident]:

@@ -1,13 +1,14 @@
 """Every monitor's state, judged in memory: ahead of the database by what is not committed yet."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor, Schedule
 from kubekuma.model.order import Drop, Pause, Plan
+from kubekuma.model.result import Outcome
 from kubekuma.model.settings import Flapping
 from kubekuma.model.state import (
     Checked,
@@ -18,7 +19,16 @@ from kubekuma.model.state import (
     Reported,
     Verdict,
 )
-from kubekuma.record.judge import enrol, identity_of, judge, leave, overlay, pause, settle
+from kubekuma.record.judge import (
+    enrol,
+    identity_of,
+    judge,
+    leave,
+    overlay,
+    pause,
+    settle,
+    speaks_seconds,
+)
 
 _NEW = MonitorState()
 
@@ -39,6 +49,7 @@ class Ledger:
         self._states = dict(states)
         self._uids = dict(uids)
         self.flapping = Flapping()  # as the settings have it
+        self._named: set[str] = set()  # outages that are under way, and name who failed as well
 
     def replace(self, states: Mapping[Key, MonitorState], uids: Mapping[Key, str]) -> None:
         """Begin anew from what another has recorded; whoever reads ``states`` sees it there."""
@@ -100,7 +111,7 @@ class Ledger:
         )
         if judgement is None:
             return None
-        self._states[key] = judgement.state
+        self._become(key, judgement)
         return Recorded(key=key, uid=self._uids.get(key, ""), judgement=judgement)
 
     def _judged(
@@ -113,10 +124,26 @@ class Ledger:
             timeout_seconds=timeout_seconds,
             flapping=self.flapping,
         )
-        opened = judgement.opened
-        parents = tuple(self._failing(monitor.parents)) if opened is not None else ()
-        if opened is None or not parents:
+        return self._with_parents(judgement, monitor, timeout_seconds)
+
+    def _with_parents(
+        self, judgement: Judgement, monitor: Monitor, timeout_seconds: float
+    ) -> Judgement:
+        """Name the parents that fail as well: as the outage begins, or as soon as one does."""
+        incident, confirmed_at = _outage_of(judgement)
+        if incident is None or confirmed_at is None or incident in self._named:
             return judgement
+        # What fails later than its own next check would have is another matter.
+        border = confirmed_at + timedelta(
+            seconds=speaks_seconds(monitor.spec.schedule, timeout_seconds)
+        )
+        parents = tuple(each for each in self._failing(monitor.parents) if each.since <= border)
+        if not parents:
+            return judgement
+        self._named.add(incident)
+        opened = judgement.opened
+        if opened is None:
+            return attrs.evolve(judgement, parents=parents)
         cause = attrs.evolve(opened.cause, parents=parents)
         return attrs.evolve(judgement, opened=attrs.evolve(opened, cause=cause))
 
@@ -134,6 +161,19 @@ class Ledger:
                 yield FailingParent(key=key, verdict=standing.verdict, since=since)
 
     def _keep(self, key: Key, uid: str, judgement: Judgement) -> Recorded:
-        self._states[key] = judgement.state
+        self._become(key, judgement)
         self._uids[key] = uid
         return Recorded(key=key, uid=uid, judgement=judgement)
+
+    def _become(self, key: Key, judgement: Judgement) -> None:
+        self._states[key] = judgement.state
+        if judgement.closed is not None:
+            self._named.discard(judgement.closed.id)
+
+
+def _outage_of(judgement: Judgement) -> tuple[str | None, datetime | None]:
+    """The outage that a failing check belongs to, and since when it is one."""
+    beat, standing = judgement.heartbeat, judgement.state.standing
+    if beat is None or beat.outcome is not Outcome.FAILED:
+        return None, None
+    return standing.incident, standing.incident_confirmed_at

@@ -14,7 +14,7 @@ from kubekuma.model.meta import Key
 from kubekuma.record.crd_cache import keep_document
 from kubekuma.record.database import Connection, StoreError, StoreFullError
 from kubekuma.record.heartbeats import heartbeat_row, insert_heartbeats
-from kubekuma.record.incidents import close_incident, insert_span, open_incident
+from kubekuma.record.incidents import close_incident, insert_span, name_parents, open_incident
 from kubekuma.record.ledger import Recorded
 from kubekuma.record.states import save_reports, save_standing, series_of
 from kubekuma.record.store import Store
@@ -213,7 +213,8 @@ def _matters(entry: Entry) -> bool:
     """Whether ``entry`` says something new, rather than the same once more."""
     if isinstance(entry, Document):
         return True
-    return entry.judgement.standing_changed or entry.judgement.reports is not None
+    judgement = entry.judgement
+    return judgement.standing_changed or judgement.reports is not None or bool(judgement.parents)
 
 
 def _commit(db: Connection, batch: Sequence[Entry], series: dict[tuple[Key, str], int]) -> None:
@@ -238,6 +239,9 @@ def _commit(db: Connection, batch: Sequence[Entry], series: dict[tuple[Key, str]
             insert_span(db, number, span)
         if judgement.opened is not None:
             open_incident(db, number, entry.uid, judgement.opened)
+        incident = judgement.state.standing.incident
+        if judgement.parents and incident is not None:
+            name_parents(db, incident, judgement.parents)
         if judgement.closed is not None:
             close_incident(db, judgement.closed)
     insert_heartbeats(db, rows)
