@@ -185,7 +185,7 @@ async def run(count: int) -> None:
         order=nothing,
         publish=published.append,
         forget=lambda _, __: None,
-        holds=lambda _, __, ___: None,
+        holds=lambda _kind, _key, _selects, _until_up: None,
         settings_changed=lambda _: False,
         health=tuple[Condition, ...],
         again_after=lambda _, __, ___: None,

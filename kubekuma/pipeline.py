@@ -4,6 +4,7 @@ import gc
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -12,6 +13,7 @@ import structlog
 import trio
 
 from kubekuma.alerting import Alerting
+from kubekuma.announcements import Announcements
 from kubekuma.budgets import Budgets
 from kubekuma.check.available import missing
 from kubekuma.check.service import run_checks
@@ -65,6 +67,7 @@ class Pipeline:
     _telling: Telling = attrs.field(init=False)
     _alerting: Alerting = attrs.field(init=False)
     _troubles: Troubles = attrs.field(init=False)
+    _announcements: Announcements = attrs.field(init=False)
     # There is somebody at the other ends while we lead.
     _scheduler: trio.MemorySendChannel[Order] = attrs.field(init=False)
     _recorder: trio.MemorySendChannel[Event] = attrs.field(init=False)
@@ -80,6 +83,7 @@ class Pipeline:
             self.parts, store, self._telling, self._check_now, self._budgets.burns
         )
         self._troubles = Troubles(self.parts, store, self._telling)
+        self._announcements = Announcements(self.parts, store, self._telling)
         async with trio.open_nursery() as watches:
             await watches.start(self.parts.workloads.run)
             await self._run_stages(writer, stop, started)
@@ -146,6 +150,8 @@ class Pipeline:
         """Make known what is in the database now."""
         self._look_at_groups([each.key for each in recorded if each.judgement.transition])
         self._alerting.noticed(recorded)
+        if any(each.judgement.closed is not None for each in recorded):
+            self.parts.overlays.recovered()
         for each in recorded:
             running = self.parts.running.get(each.key)
             origin = running.meta.origin if running is not None else None
@@ -232,6 +238,7 @@ class Pipeline:
         sources.start_soon(self._alerting.run)
         sources.start_soon(self._budgets.run, self._alerting.look_at)
         sources.start_soon(self._troubles.run)
+        sources.start_soon(self._announcements.run)
         sources.start_soon(self._watch_vitals)
         sources.start_soon(parts.gate.run, self._ask_recheck)
         # What is alive now stays: looking through it again and again would only hold up everybody.
@@ -272,11 +279,13 @@ class Pipeline:
         self.parts.ledger.flapping = settings.scheduler.flapping
         return self.parts.checking.configure(settings)
 
-    def _holds(self, kind: str, key: Key, selects: Selects | None) -> None:
+    def _holds(
+        self, kind: str, key: Key, selects: Selects | None, until_up: datetime | None
+    ) -> None:
         if kind == WINDOW.name:
             self.parts.overlays.window(key, selects)
         elif kind == SILENCE.name:
-            self.parts.overlays.silence(key, selects)
+            self.parts.overlays.silence(key, selects, until_up)
 
     async def _publish_when_all_is_scheduled(self) -> None:
         # Thousands of first statuses would only keep the first checks waiting.

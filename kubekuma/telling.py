@@ -1,6 +1,6 @@
 """The outbox at work: what is sent to providers, and how they fare."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -18,12 +18,13 @@ from kubekuma.deliver.trial import trials
 from kubekuma.kit.bell import Bell
 from kubekuma.kit.contain import contain
 from kubekuma.life import Work, run_signs_of_life
-from kubekuma.model.alert import Delivery, Message
+from kubekuma.model.alert import Delivery, DeliveryStatus, Message
 from kubekuma.model.kinds import PROVIDER
 from kubekuma.model.meta import Key, SecretKeyRef
 from kubekuma.model.provider import AlertmanagerConfig, Provider
 from kubekuma.parts import Parts, now
 from kubekuma.reconcile.service import Item
+from kubekuma.reconcile.tell import undelivered_event
 from kubekuma.record.database import Connection, StoreError
 from kubekuma.record.deliveries import (
     due_deliveries,
@@ -81,7 +82,7 @@ class Telling:
                 nursery.start_soon(
                     partial(
                         run_deliveries,
-                        StoredOutbox(self.store),
+                        StoredOutbox(self.store, self._given_up),
                         partial(in_force, self.parts.resources.world.providers),
                         tell=self.tell,
                         bell=self.bell,
@@ -184,15 +185,21 @@ class Telling:
 
         return secret
 
+    def _given_up(self, delivery: Delivery) -> None:
+        provider = in_force(self.parts.resources.world.providers, delivery.provider)
+        if provider is not None:
+            self.parts.tell(undelivered_event(delivery, provider.meta.uid, now()))
+
     def _fares(self, key: Key) -> None:
         self.parts.resources.queue.add(Item(PROVIDER.name, key))
 
 
 @attrs.frozen
 class StoredOutbox:
-    """The outbox as it lies in the database."""
+    """The outbox as it lies in the database. ``given_up`` is told of what is not sent any more."""
 
     store: Store
+    given_up: Callable[[Delivery], None] = lambda _: None
 
     async def waiting(self) -> Sequence[tuple[Key, datetime]]:
         """Every provider with messages, and when the first of them is due."""
@@ -209,6 +216,9 @@ class StoredOutbox:
     async def update(self, deliveries: Sequence[Delivery]) -> None:
         """Record how far they have come; what is given up goes to the fallback."""
         await self.store.write_durably(_update, deliveries, now())
+        for each in deliveries:
+            if each.status is DeliveryStatus.FAILED:
+                self.given_up(each)
 
 
 def _update(db: Connection, deliveries: Sequence[Delivery], at: datetime) -> None:

@@ -1,6 +1,6 @@
 """Who is told of a monitor: policies walked by priority, or the default providers. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -9,7 +9,7 @@ import attrs
 from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.policy import ActiveTime, Dedupe, Formatting, Happening, Policy
-from kubekuma.model.provider import KEYED, Provider
+from kubekuma.model.provider import KEYED, Provider, ProviderType
 from kubekuma.model.reach import reaches, selector
 from kubekuma.validate.lending import provider_key, why_not
 from kubekuma.validate.seen import Objects, all_in_force, in_force
@@ -56,6 +56,7 @@ class Route:
     provider: Key
     policy: Key | None
     is_keyed: bool = False  # has an alert of its own for each outage
+    takes_anything: bool = False  # hears also of what is no alert
     ways: tuple[Way, ...] = (Way(),)
     wait: timedelta = timedelta(0)  # for more messages, to put them together
     group: str = ""
@@ -105,7 +106,7 @@ def _wanted(monitor: Monitor, happening: Happening) -> bool:
             return notify_on.unknown_after_minutes > 0
         case Happening.BUDGET_BURN:
             return monitor.spec.slo is not None and monitor.spec.slo.alert_on_burn
-        case Happening.ACKNOWLEDGED:
+        case Happening.ACKNOWLEDGED | Happening.MAINTENANCE:
             return True
 
 
@@ -145,12 +146,13 @@ def _of_policy(
         if why_not(each.ref, namespace, directory.providers, directory.home) is not None:
             continue
         key = provider_key(each.ref, namespace)
-        is_keyed = _is_keyed(key, directory)
+        is_keyed = _is_of(KEYED, key, directory)
         limit = routing.rate_limit
         yield Route(
             provider=key,
             policy=policy.meta.key,
             is_keyed=is_keyed,
+            takes_anything=_is_of({ProviderType.WEBHOOK}, key, directory),
             ways=(Way(after=timedelta(minutes=each.after_minutes), hours=routing.active_times),),
             wait=timedelta(seconds=0 if is_keyed else routing.group.wait_seconds),
             group="" if is_keyed else _group(policy, monitor),
@@ -163,9 +165,9 @@ def _of_policy(
         )
 
 
-def _is_keyed(key: Key, directory: Directory) -> bool:
+def _is_of(types: Collection[ProviderType], key: Key, directory: Directory) -> bool:
     provider = in_force(directory.providers, key)
-    return provider is not None and provider.spec.type in KEYED
+    return provider is not None and provider.spec.type in types
 
 
 def _group(policy: Policy, monitor: Monitor) -> str:
@@ -196,11 +198,12 @@ def _defaults(monitor: Monitor, directory: Directory) -> Iterator[Route]:
     for provider in sorted(all_in_force(directory.providers), key=lambda it: it.meta.key):
         spec, key = provider.spec, provider.meta.key
         if spec.enabled and spec.default and reaches(key.namespace, own, directory.home):
-            is_keyed = _is_keyed(key, directory)
+            is_keyed = _is_of(KEYED, key, directory)
             yield Route(
                 provider=key,
                 policy=None,
                 is_keyed=is_keyed,
+                takes_anything=_is_of({ProviderType.WEBHOOK}, key, directory),
                 wait=timedelta(0) if is_keyed else DEFAULT_WAIT,
                 resend=timedelta(minutes=minutes) if minutes else None,
             )

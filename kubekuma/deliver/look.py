@@ -23,6 +23,7 @@ _SIGNS: Final = {
     Happening.CERT_EXPIRING: "⏳",
     Happening.BUDGET_BURN: "🔥",
     Happening.ACKNOWLEDGED: "👀",
+    Happening.MAINTENANCE: "🛠️",
 }
 
 

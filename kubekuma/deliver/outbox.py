@@ -146,6 +146,7 @@ _COUNTED: Final = {
     Happening.BUDGET_BURN: "short of error budget",
     Happening.CERT_EXPIRING: "about to expire",
     Happening.ACKNOWLEDGED: "seen to",
+    Happening.MAINTENANCE: "under planned work",
     Happening.UP: "up again",
 }
 

@@ -36,6 +36,7 @@ class Happening(StrEnum):
     UNKNOWN = "unknown"
     BUDGET_BURN = "budgetBurn"
     ACKNOWLEDGED = "acknowledged"
+    MAINTENANCE = "maintenance"
 
 
 @attrs.frozen(kw_only=True)

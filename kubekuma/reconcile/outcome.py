@@ -1,6 +1,7 @@
 """What becomes of an object, and how that is said. Pure."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import attrs
@@ -32,7 +33,10 @@ class Outcome:
     reconciled: Said
     forbidden: Said | None = None
     status: Any = None
+    more: Sequence[tuple[str, Said]] = ()  # conditions besides
     holds: Selects | None = None  # of a window or silence: the monitors over which it lies now
+    # Over each of them only until it is up again, of those that have been down since then.
+    until_up: datetime | None = None
     again_seconds: float | None = None  # when time alone will have changed the outcome
 
 

@@ -37,8 +37,19 @@ def plan_provider(provider: Provider, world: World, _: datetime) -> Outcome:
         reconciled = refused("BadPriority", said)
     status = ProviderStatus(**world.delivered(provider.meta.key))
     return Outcome(
-        reconciled=NOT_ATTEMPTED if forbidden else reconciled, forbidden=forbidden, status=status
+        reconciled=NOT_ATTEMPTED if forbidden else reconciled,
+        forbidden=forbidden,
+        status=status,
+        more=[("Delivering", _delivering(status))],
     )
+
+
+def _delivering(status: ProviderStatus) -> Said:
+    if status.is_healthy is None:
+        return Said(Truth.UNKNOWN, "NothingSentYet")
+    if status.is_healthy:
+        return Said(Truth.TRUE, "Taken")
+    return Said(Truth.FALSE, "NotTaken", status.last_error or "")
 
 
 def plan_policy(policy: Policy, world: World, _: datetime) -> Outcome:

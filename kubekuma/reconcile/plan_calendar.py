@@ -1,29 +1,38 @@
 """Plans for what holds for a time: maintenance windows and silences. Pure."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from kubekuma.kit.recurrence import parse_rule, starts
 from kubekuma.model.maintenance import Window, WindowSchedule, WindowStatus
 from kubekuma.model.meta import Key, Truth
-from kubekuma.model.reach import selector
+from kubekuma.model.reach import Selects, selector
 from kubekuma.model.silence import Silence, SilenceStatus
+from kubekuma.model.state import Verdict
 from kubekuma.reconcile.outcome import Outcome, Said, refused
 from kubekuma.reconcile.world import World, count
-from kubekuma.validate.seen import in_force
+from kubekuma.validate.seen import all_in_force, in_force
 
 # A little more than a day, in which what is shown changes at least once.
 MOST_AGAIN_SECONDS: Final = 90_000.0
+# How often a window that may end early looks whether it does.
+LOOK: Final = timedelta(seconds=30)
+_UP: Final = frozenset({Verdict.UP, Verdict.DEGRADED})
 
 
 def plan_window(window: Window, world: World, now: datetime) -> Outcome:
     """Plan for planned work: whether it goes on, when it begins next, and for how many."""
     spec, namespace = window.spec, window.meta.key.namespace
-    active, following, change = _occurrences(spec.schedule, now)
-    active = spec.enabled and active
+    begun, following, change = _occurrences(spec.schedule, now)
     selects = selector(spec.match, namespace, world.home)
+    active, early = spec.enabled and begun is not None, None
+    if active and begun is not None and spec.end_when_up_minutes is not None:
+        early = _early_end(selects, world, begun, timedelta(minutes=spec.end_when_up_minutes))
+        active = early is None or now < early
+        # Nobody tells when a monitor has been up for long enough.
+        change = min([now + LOOK, *filter(None, (change, early if active else None))])
     status = WindowStatus(
         is_active=active,
         next_occurrence=following if spec.enabled else None,
@@ -35,6 +44,8 @@ def plan_window(window: Window, world: World, now: datetime) -> Outcome:
         if in_force(world.pages, Key(namespace, name)) is None
     ]
     reconciled = Said(Truth.TRUE, "Active") if active else _waits(following)
+    if early is not None and not active:
+        reconciled = Said(Truth.TRUE, "EndedEarly", "all its monitors are up again")
     if missing:
         reconciled = refused("PageMissing", "; ".join(missing))
     if not spec.enabled:
@@ -71,6 +82,7 @@ def plan_silence(silence: Silence, world: World, now: datetime) -> Outcome:
         reconciled=reconciled,
         status=status,
         holds=selects if active else None,
+        until_up=begins if spec.end_when_up else None,
         again_seconds=_wait(change, now),
     )
 
@@ -92,17 +104,40 @@ def occurrences(schedule: WindowSchedule) -> Iterator[tuple[datetime, datetime]]
 
 def _occurrences(
     schedule: WindowSchedule | None, now: datetime
-) -> tuple[bool, datetime | None, datetime | None]:
-    """Whether one goes on, when the next one begins, and when the first of this changes."""
+) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """Since when one goes on, when the next one begins, and when the first of this changes."""
     if schedule is None:
-        return True, None, None
+        return datetime.min.replace(tzinfo=UTC), None, None
+    begun: list[datetime] = []
     ends: list[datetime] = []
     for start, end in occurrences(schedule):
         if start > now:
-            return bool(ends), start, min([start, *ends])
+            return min(begun, default=None), start, min([start, *ends])
         if end > now:
+            begun.append(start)
             ends.append(end)
-    return bool(ends), None, min(ends, default=None)
+    return min(begun, default=None), None, min(ends, default=None)
+
+
+def _early_end(
+    selects: Selects, world: World, begun: datetime, length: timedelta
+) -> datetime | None:
+    """When work that has ``begun`` is over, because all its monitors have been up for so long.
+
+    None: one of them is not up, or none was down meanwhile, so that the work
+    has not even begun in earnest.
+    """
+    last, was_down = begun, False
+    for monitor in all_in_force(world.monitors):
+        if not selects(monitor):
+            continue
+        state = world.states.get(monitor.meta.key)
+        standing = state.standing if state is not None else None
+        if standing is None or standing.verdict not in _UP or standing.since is None:
+            return None
+        was_down = was_down or standing.since > begun
+        last = max(last, standing.since)
+    return last + length if was_down else None
 
 
 def _wait(change: datetime | None, now: datetime) -> float | None:

@@ -11,7 +11,8 @@ import trio
 from kubekuma.kit.contain import contain
 from kubekuma.kube.errors import KubeError, Refused
 from kubekuma.kube.events import Event
-from kubekuma.model.kinds import MONITOR, MONITOR_SET
+from kubekuma.model.alert import Delivery
+from kubekuma.model.kinds import MONITOR, MONITOR_SET, PROVIDER
 from kubekuma.model.meta import Condition, Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.state import Transition
@@ -65,6 +66,20 @@ def invalid_event(verdicts: Verdicts, invalid: Condition, at: datetime) -> Event
         reason=invalid.reason,
         action="Validate",
         note=invalid.message,
+        at=at,
+        type="Warning",
+    )
+
+
+def undelivered_event(delivery: Delivery, uid: str, at: datetime) -> Event:
+    """The Event of a message that was given up."""
+    return Event(
+        kind=PROVIDER.name,
+        key=delivery.provider,
+        uid=uid,
+        reason="NotDelivered",
+        action="Deliver",
+        note=f"{delivery.message.title}: given up after {delivery.attempts}: {delivery.error}",
         at=at,
         type="Warning",
     )

@@ -15,6 +15,7 @@ from kubekuma.model.settings import Settings, SettingsSpec
 from kubekuma.reconcile.outcome import (
     NOT_ATTEMPTED,
     Outcome,
+    condition,
     conditions,
     goes_on,
     invalid,
@@ -58,7 +59,8 @@ class Effects:
     order: Callable[[Order], Awaitable[None]]
     publish: Callable[[Verdicts], None]
     forget: Callable[[str, Key], None]
-    holds: Callable[[str, Key, Selects | None], None]  # over whom a window or silence lies now
+    # Over whom a window or silence lies now, and since when it waits for each to be up again.
+    holds: Callable[[str, Key, Selects | None, datetime | None], None]
     settings_changed: Callable[[SettingsSpec], bool]
     health: Callable[[], tuple[Condition, ...]]
     again_after: Callable[[str, Key, float], None]
@@ -108,7 +110,7 @@ async def reconcile_other(kind: Kind, objects: Objects[Any], key: Key, effects: 
     """
     seen = objects.get(key)
     if seen is None:
-        effects.holds(kind.name, key, None)
+        effects.holds(kind.name, key, None, None)
         effects.forget(kind.name, key)
         return
     meta, said = seen.latest.meta, None
@@ -117,12 +119,13 @@ async def reconcile_other(kind: Kind, objects: Objects[Any], key: Key, effects: 
     outcome = Outcome(reconciled=NOT_ATTEMPTED)
     if seen.valid is not None and not (said and kind.name in FAIL_CLOSED):
         outcome = await _outcome(kind, seen.valid, effects)
-    effects.holds(kind.name, key, outcome.holds)
+    effects.holds(kind.name, key, outcome.holds, outcome.until_up)
     reconciled = outcome.reconciled
     if said is not None and seen.valid is not None and kind.name not in FAIL_CLOSED:
         reconciled = goes_on(seen.valid.meta)
     found = conditions(meta.generation, said or outcome.forbidden, reconciled)
     more = effects.health() if kind is SETTINGS else ()
+    found = (*found, *(condition(type_, it, meta.generation) for type_, it in outcome.more))
     status = encoded(outcome.status) if outcome.status is not None else {}
     effects.publish(_verdicts(kind, seen, (*found, *more), status))
     if outcome.again_seconds is not None:

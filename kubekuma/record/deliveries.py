@@ -54,7 +54,8 @@ _LASTING: Final = """
     SELECT outage, deliveries.message FROM deliveries
     LEFT JOIN incidents ON incidents.id = outage
     WHERE provider_namespace = ? AND provider_name = ? AND status = 'sent' AND ended_at IS NULL
-    AND happening NOT IN ('up', 'flapping', 'acknowledged') AND outage NOT LIKE 'test:%'
+    AND happening NOT IN ('up', 'flapping', 'acknowledged', 'maintenance')
+    AND outage NOT LIKE 'test:%'
     AND NOT EXISTS (
         SELECT 1 FROM deliveries AS over WHERE over.outage = deliveries.outage
         AND over.provider_namespace = deliveries.provider_namespace

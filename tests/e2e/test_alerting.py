@@ -1,5 +1,6 @@
 """From an outage to a message, in the running program: told once, in order, and never lost."""
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from support.receiver import Receiver, receiving
 
 from kubekuma.kit.backoff import Backoff
 from kubekuma.model.meta import API_VERSION
+from kubekuma.validate.decode import timestamp
 
 # A request that is cut off leaves its body half read, and trio says so of what httpx forgot.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
@@ -492,3 +494,72 @@ async def test_a_dead_mans_switch_hears_from_us(nursery: trio.Nursery, tmp_path:
             return receiver.paths
 
         await until(signs, lambda found: found == ["/hook"], seconds=40)
+
+
+async def test_planned_work_is_announced_to_those_who_hear_of_its_monitors(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    begins = datetime.now(UTC) + timedelta(minutes=5)
+    schedule = {"start": timestamp(begins), "end": timestamp(begins + timedelta(hours=1))}
+    notify = {"beforeMinutes": [15]}
+    work = {"title": "New disks", "match": {}, "schedule": schedule, "notify": notify}
+    async with cluster(tmp_path) as api:
+        async with program(tmp_path):
+            await api.apply(hook(receiver))
+            await api.apply(policy())
+            await up(api, site)
+            await api.apply(resource("MaintenanceWindow", "disks", **work))
+            await told(receiver, ("disks", "maintenance"))
+            assert receiver.got[0]["title"].startswith("Planned work in ")
+        async with program(tmp_path):
+            await until(api.monitor, state_is("up"))
+            site.status = "500 Oops"
+            # What is told next is no second announcement.
+            await told(receiver, ("disks", "maintenance"), DOWN)
+
+
+async def test_what_is_given_up_is_an_event_and_a_condition_of_the_provider(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    receiver.always = "400 Bad Request"
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(hook(receiver))
+        await api.apply(policy())
+        await up(api, site)
+        seen = await api.get(PROVIDER)
+        assert condition(seen, "Delivering") == ("Unknown", "NothingSentYet")
+        site.status = "500 Oops"
+        seen = await until(
+            partial(api.get, PROVIDER), lambda it: condition(it, "Delivering")[0] == "False"
+        )
+        assert condition(seen, "Delivering")[1] == "NotTaken"
+
+        async def events() -> Any:
+            found = await api.get("/apis/events.k8s.io/v1/namespaces/shop/events")
+            return [each["note"] for each in found["items"] if each["reason"] == "NotDelivered"]
+
+        notes = await until(events, bool)
+        assert notes == ["shop/web is down: given up after 1: it answers 400"]
+
+
+async def test_a_silence_ends_with_the_outage_that_it_was_for(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    until_then = timestamp(datetime.now(UTC) + timedelta(hours=1))
+    silence = {"match": {}, "expiresAt": until_then, "endWhenUp": True}
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(hook(receiver))
+        await api.apply(policy())
+        await up(api, site)
+        await api.apply(resource("Silence", "quiet", **silence))
+        await until(api.monitor, lambda it: "silenced" in it["status"].get("overlays", ()))
+        site.status = "500 Oops"
+        await until(api.monitor, state_is("down"))
+        site.status = "200 OK"
+        await until(api.monitor, lambda it: "silenced" not in it["status"].get("overlays", ()))
+        assert receiver.events == []
+        site.status = "500 Oops"
+        await told(receiver, DOWN)

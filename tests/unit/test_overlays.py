@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import attrs
 import trio
-from build import monitor
+from build import at, monitor
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from kubekuma.model.match import Match
@@ -90,3 +90,41 @@ def test_a_new_monitor_is_looked_at_by_itself() -> None:
     assert overlays.over(world.put("web")) == Overlaid(
         key=Key("shop", "web"), maintenance=False, silenced=False
     )
+
+
+async def test_a_silence_may_end_for_each_monitor_once_it_is_up_again(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    world = World()
+    overlays = Overlays(world.running, world.states)
+    for name in ("db", "web"):
+        world.put(name)
+    nursery.start_soon(overlays.run, world.record)
+
+    async def told() -> Mapping[str, tuple[bool, bool]]:
+        await trio.sleep(1)
+        await wait_all_tasks_blocked()
+        return world.taken()
+
+    def recovers(name: str, seconds: float | None) -> None:
+        key = Key("shop", name)
+        before = world.states.get(key, MonitorState()).standing
+        recovered_at = None if seconds is None else at(seconds)
+        after = attrs.evolve(before, recovered_at=recovered_at)
+        world.states[key] = MonitorState(standing=after)
+        overlays.recovered()
+
+    recovers("web", 5)
+    overlays.silence(WINDOW, ALL, at(10))
+    # Whoever was up again before it began is silenced all the same.
+    assert await told() == {"db": (False, True), "web": (False, True)}
+    recovers("db", 20)
+    assert await told() == {"db": (False, False)}
+    # Down again: the silence is over for it.
+    recovers("db", None)
+    assert await told() == {}
+    overlays.silence(WINDOW, None)
+    assert await told() == {"web": (False, False)}
+    overlays.silence(WINDOW, ALL, at(30))
+    assert await told() == {"db": (False, True), "web": (False, True)}

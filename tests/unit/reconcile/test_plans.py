@@ -205,6 +205,33 @@ def test_a_window_without_schedule_is_active_while_enabled() -> None:
     assert found.reconciled.reason == "Disabled"
 
 
+@pytest.mark.parametrize(
+    ("up_since", "minutes", "active", "why"),
+    [
+        # Nothing was down: the work has not begun in earnest.
+        ([0, 0], 1000, True, "Active"),
+        ([0, 3000], 59, True, "Active"),
+        ([0, 3000], 60, False, "EndedEarly"),
+        ([None, 3000], 1000, True, "Active"),
+    ],
+)
+def test_a_window_may_end_once_all_its_monitors_are_up_again(
+    up_since: list[float | None], minutes: float, *, active: bool, why: str
+) -> None:
+    cluster = monitors(Cluster())
+    for name, seconds in zip(("web", "db"), up_since, strict=True):
+        verdict = Verdict.DOWN if seconds is None else Verdict.UP
+        cluster.states[Key("shop", name)] = MonitorState(
+            standing=Standing(verdict=verdict, since=at(seconds or 0))
+        )
+    schedule = {"start": "2026-01-01T00:30:00Z", "end": "2026-01-03T00:00:00Z"}
+    cluster.put(window(schedule=schedule, endWhenUpMinutes=60))
+    found = plan(cluster, "MaintenanceWindow", "w", seconds=3000 + minutes * 60)
+    assert (status(found)["isActive"], found.reconciled.reason) == (active, why)
+    assert (found.holds is not None) is active
+    assert found.again_seconds is not None
+
+
 def test_a_window_names_pages_that_are_there() -> None:
     cluster = Cluster().put(window(pages=["shop"]))
     assert said(plan(cluster, "MaintenanceWindow", "w")) == (

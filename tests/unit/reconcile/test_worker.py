@@ -96,7 +96,7 @@ class World:
             order=self._order,
             publish=self.published.append,
             forget=lambda kind, key: self.forgotten.append((kind, key)),
-            holds=lambda kind, key, selects: self.held.append((kind, key, selects is not None)),
+            holds=lambda kind, key, selects, _: self.held.append((kind, key, selects is not None)),
             settings_changed=self._configure,
             health=lambda: (
                 Condition(type="HistoryWritable", status=Truth.TRUE, reason="Written"),
