@@ -64,6 +64,7 @@ class Alerting:
     telling: Telling
     check_now: Callable[[Key], None]
     burns: Mapping[Key, str]
+    acknowledge_url: Callable[[str], str]  # of an outage; empty: there is none
     _queue: WorkQueue[str | Key] = attrs.field(factory=WorkQueue, init=False)
     # Monitors of which somebody heard something that is no outage.
     _noticed: set[Key] = attrs.field(factory=set, init=False)
@@ -169,7 +170,8 @@ class Alerting:
         situation = self._situation(found, told, monitor)
         plan = plan_alerts(situation)
         at = situation.now
-        deliveries = [_delivery(each, found, monitor, told, at) for each in plan.tell]
+        link = self.acknowledge_url(found.id) if found.what is Happening.DOWN else ""
+        deliveries = [_delivery(each, found, monitor, told, at, link) for each in plan.tell]
         decided = _decisions(plan, situation)
         # Until it is over, what was said stays said.
         news = {} if self._decided.get(found.id) == decided else decided
@@ -260,10 +262,12 @@ def _delivery(
     monitor: Monitor | None,
     told: tuple[Told, ...],
     at: datetime,
+    link: str,
 ) -> Delivery:
     route = tell.route
     heard = [each for each in told if each.provider == tell.provider]
-    plain = message_of(tell, found, monitor, at, route.formatting if route is not None else PLAIN)
+    wording = route.formatting if route is not None else PLAIN
+    plain = message_of(tell, found, monitor, at, wording, link)
     # Whatever was said of it first is what the rest belongs to, whatever policies say by now.
     alert = heard[0].alert if heard else _alert(route, plain)
     dedupe = route.dedupe if route is not None else None

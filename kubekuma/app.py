@@ -24,6 +24,7 @@ from kubekuma.record.states import load_states
 from kubekuma.record.upkeep import run_upkeep
 from kubekuma.record.uptime import WINDOWS, uptimes
 from kubekuma.record.writer import Writer
+from kubekuma.serve.acknowledge import acknowledge_routes
 from kubekuma.serve.alerts import alert_routes
 from kubekuma.serve.health import health_routes
 from kubekuma.serve.index import index_routes
@@ -120,6 +121,11 @@ class Program:
                 monitor_routes(parts.board, parts.readers, now),
                 alert_routes(parts.board, parts.readers, now),
                 push_routes(self.pipeline.take, partial(takes_nothing, parts), trio.current_time),
+                acknowledge_routes(
+                    lambda: self.pipeline.acknowledging,
+                    partial(takes_nothing, parts),
+                    trio.current_time,
+                ),
             )
         )
 

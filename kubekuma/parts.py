@@ -68,6 +68,7 @@ class Config:
     pod: str = attrs.field(factory=socket.gethostname)
     timing: Timing = attrs.field(factory=Timing)
     embedded: bool = False  # the API server is on this machine, and nobody else's
+    external_url: str = ""  # where people reach the server; empty: nobody has said
 
 
 def now() -> datetime:

@@ -12,6 +12,7 @@ import attrs
 import structlog
 import trio
 
+from kubekuma.acknowledging import Acknowledging
 from kubekuma.alerting import Alerting
 from kubekuma.announcements import Announcements
 from kubekuma.budgets import Budgets
@@ -63,6 +64,7 @@ class Pipeline:
     _groups: dict[Key, Monitor] = attrs.field(factory=dict, init=False)
     # Generations of policies and providers, by which outages were looked at.
     _routing: dict[tuple[str, Key], int] = attrs.field(factory=dict, init=False)
+    acknowledging: Acknowledging = attrs.field(init=False)
     _budgets: Budgets = attrs.field(init=False)
     _telling: Telling = attrs.field(init=False)
     _alerting: Alerting = attrs.field(init=False)
@@ -79,8 +81,14 @@ class Pipeline:
         self._budgets = Budgets(self.parts)
         self._telling = Telling(self.parts, store)
         await self._telling.recall()
+        self.acknowledging = Acknowledging(self.parts, store, self._acknowledged)
         self._alerting = Alerting(
-            self.parts, store, self._telling, self._check_now, self._budgets.burns
+            self.parts,
+            store,
+            self._telling,
+            self._check_now,
+            self._budgets.burns,
+            self.acknowledging.url,
         )
         self._troubles = Troubles(self.parts, store, self._telling)
         self._announcements = Announcements(self.parts, store, self._telling)
@@ -182,6 +190,9 @@ class Pipeline:
                 raise Problem(503, "the program stops", retry_after=5) from None
         return found
 
+    def _acknowledged(self, outage: str) -> None:
+        self._alerting.look_at_outage(outage)
+
     def _check_now(self, key: Key) -> None:
         self._order(CheckNow(key=key))
 
@@ -234,6 +245,7 @@ class Pipeline:
         sources.start_soon(self._publish_when_all_is_scheduled)
         sources.start_soon(self._drop_vanished)
         sources.start_soon(parts.overlays.run, self._recorder.send)
+        sources.start_soon(self.acknowledging.run)
         sources.start_soon(self._telling.run)
         sources.start_soon(self._alerting.run)
         sources.start_soon(self._budgets.run, self._alerting.look_at)

@@ -14,6 +14,7 @@ from kubekuma.model.monitor import AlertSeverity, Monitor
 from kubekuma.model.policy import Formatting, Happening
 from kubekuma.model.wording import MOST_TEXT, MOST_TITLE, lasting, worded
 
+ACKNOWLEDGE: Final = "Acknowledge"
 # How a monitor is, and how it is once that is over.
 _WORDS: Final = {
     Happening.DOWN: ("is down", "is up again"),
@@ -39,9 +40,15 @@ def message_of(
     monitor: Monitor | None,
     now: datetime,
     formatting: Formatting = PLAIN,
+    acknowledge_url: str = "",
 ) -> Message:
-    """What ``tell`` says. ``monitor``: None if it is gone, and its outage has ended with it."""
+    """What ``tell`` says. ``monitor``: None if it is gone, and its outage has ended with it.
+
+    ``acknowledge_url``: where somebody can say that they see to it; empty: nowhere.
+    """
     plain = _plain(tell, outage, monitor, now)
+    if acknowledge_url and tell.happening is Happening.DOWN:
+        plain = evolve(plain, links={**plain.links, ACKNOWLEDGE: acknowledge_url})
     title = worded(formatting.title_template, plain, MOST_TITLE)
     text = worded(formatting.body_template, plain, MOST_TEXT)
     return evolve(

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from kubekuma.kit.log import LEVELS
+from kubekuma.kit.url import parse_url
 from kubekuma.kube.lease import Timing
 from kubekuma.record.database import Database
 from kubekuma.record.postgresql import PostgresDatabase
@@ -40,12 +41,16 @@ class Environment:
     listen: str
     pod: str
     timing: Timing
+    external_url: str = ""
 
 
 def declare_environment(command: argparse.ArgumentParser) -> None:
     """Declare the flags; those that are absent leave it to the environment."""
     declare_database(command)
     command.add_argument("--listen", metavar="HOST:PORT", help="LISTEN; 127.0.0.1:3000")
+    command.add_argument(
+        "--external-url", metavar="URL", help="EXTERNAL_URL; where people reach the server"
+    )
     command.add_argument("--kube-namespace", metavar="NAME", help="KUBE_NAMESPACE; monitoring")
     command.add_argument(
         "--watch-namespaces", metavar="A,B", help="WATCH_NAMESPACES; all namespaces"
@@ -106,6 +111,7 @@ def read_environment(options: argparse.Namespace, environ: Mapping[str, str]) ->
         listen=read("LISTEN", "listen", "127.0.0.1:3000", listening),
         pod=read("POD_NAME", "pod_name", "", str) or socket.gethostname(),
         timing=timing,
+        external_url=read("EXTERNAL_URL", "external_url", "", _external_url),
     )
 
 
@@ -227,6 +233,15 @@ def _log_level(value: str) -> str:
     if value.lower() not in LEVELS:
         raise ValueError(f"must be one of {', '.join(LEVELS)}, for example info")
     return value.lower()
+
+
+def _external_url(value: str) -> str:
+    if not value:
+        return ""
+    url = parse_url(value)
+    if "?" in url.target:
+        raise ValueError("must have no query, for example https://status.example.org")
+    return f"{url.scheme}://{url.authority}{url.target}".rstrip("/")
 
 
 def _anywhere(value: str) -> str:

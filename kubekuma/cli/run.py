@@ -37,6 +37,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         watch_namespaces=environment.watch_namespaces,
         kube_namespace=environment.kube_namespace,
         pod=environment.pod,
+        external_url=environment.external_url,
         timing=environment.timing,
     )
     return run_service(partial(_serve, config))

@@ -115,6 +115,7 @@ async def _serve(told: Standalone, stop: trio.Event, losing: Losing) -> None:
             watch_namespaces=environment.watch_namespaces,
             kube_namespace=environment.kube_namespace,
             pod=environment.pod,
+            external_url=environment.external_url,
             # There is no other history that could come: this directory is all there is.
             timing=attrs.evolve(environment.timing, history_seconds=0.0),
             embedded=True,

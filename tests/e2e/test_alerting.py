@@ -1,5 +1,6 @@
 """From an outage to a message, in the running program: told once, in order, and never lost."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -497,8 +498,9 @@ async def test_a_dead_mans_switch_hears_from_us(nursery: trio.Nursery, tmp_path:
 
 
 async def test_planned_work_is_announced_to_those_who_hear_of_its_monitors(
-    nursery: trio.Nursery, tmp_path: Path
+    nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("kubekuma.announcements.LOOK_SECONDS", 0.2)
     site, receiver = await started(nursery), await receiving(nursery)
     begins = datetime.now(UTC) + timedelta(minutes=5)
     schedule = {"start": timestamp(begins), "end": timestamp(begins + timedelta(hours=1))}
@@ -563,3 +565,29 @@ async def test_a_silence_ends_with_the_outage_that_it_was_for(
         assert receiver.events == []
         site.status = "500 Oops"
         await told(receiver, DOWN)
+
+
+async def test_by_the_link_in_a_message_somebody_says_that_they_see_to_it(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, receiver = await started(nursery), await receiving(nursery)
+    outside = "https://status.example.org/kuma"
+    async with cluster(tmp_path) as api, program(tmp_path, external_url=outside) as it:
+        await api.apply(hook(receiver))
+        await api.apply(policy())
+        await up(api, site)
+        site.status = "500 Oops"
+        await told(receiver, DOWN)
+        link = receiver.got[0]["monitor"]["links"]["Acknowledge"]
+        path = link.removeprefix(outside)
+        assert path.startswith("/acknowledge/")
+        assert "shop/web is down" in await it.text(path)
+        answer = await it.http.post(path, data={"by": "ada", "note": "on it"})
+        assert "ada sees to it: on it" in answer.text
+        await told(receiver, DOWN, ("web", "acknowledged"))
+        assert receiver.got[1]["title"] == "ada sees to shop/web"
+        (incident,) = json.loads(await it.text("/api/v1/monitors/shop/web"))["incidents"]
+        assert incident["acknowledgement"]["by"] == "ada"
+        site.status = "200 OK"
+        await told(receiver, DOWN, ("web", "acknowledged"), UP)
+        assert (await it.http.post(path, data={"by": "bob"})).status_code == 422
