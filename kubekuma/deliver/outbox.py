@@ -89,6 +89,23 @@ def batches(due: Sequence[Delivery], now: datetime, *, at_least: int) -> list[li
     return [*found.values()]
 
 
+def overtaken(due: Sequence[Delivery], now: datetime) -> list[Delivery]:
+    """What people need not read any more, as a service that was away takes the end as well.
+
+    The end says for how long it lasted, and since when. Those that keep alerts get both.
+    """
+    ended = {
+        each.outage
+        for each in due
+        if each.message.happening is Happening.UP and each.next_at <= now
+    }
+    return [
+        evolve(each, status=DeliveryStatus.JOINED)
+        for each in due
+        if each.outage in ended and each.attempts and each.message.happening is not Happening.UP
+    ]
+
+
 def fallen_back(delivery: Delivery, now: datetime) -> Delivery | None:
     """What the fallback is told of a message that was given up; None: there is none."""
     if delivery.fallback is None or delivery.status is not DeliveryStatus.FAILED:

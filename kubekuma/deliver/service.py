@@ -19,6 +19,7 @@ from kubekuma.deliver.outbox import (
     batches,
     digest,
     not_sent,
+    overtaken,
     sent,
 )
 from kubekuma.deliver.send import NotSent, Taken
@@ -181,6 +182,11 @@ class _Worker:
         stormed = now - self.deliveries.storms.get(key, now - STORM) < STORM
         # What waits for others goes with the first of them.
         due = await self.outbox.due(key, now + LONGEST_WAIT, PORTION)
+        over = overtaken(due, now)
+        if over:
+            await self.outbox.update(over)
+            gone = {each.id for each in over}
+            due = [each for each in due if each.id not in gone]
         return batches(due, now, at_least=2 if stormed else DIGEST)
 
     async def _send(self, batch: Sequence[Delivery], answers: str | None) -> Sequence[Delivery]:

@@ -19,6 +19,7 @@ from kubekuma.deliver.outbox import (
     digest,
     fallen_back,
     not_sent,
+    overtaken,
     sent,
 )
 from kubekuma.model.alert import Delivery, DeliveryStatus
@@ -142,6 +143,22 @@ def test_what_is_given_up_goes_to_the_fallback_with_the_reason() -> None:
     assert found.id == found.message.id != it.id
     # Once: nobody stands in for the fallback.
     assert found.fallback is None
+
+
+def test_of_an_outage_that_ended_meanwhile_its_end_is_enough() -> None:
+    tried = delivery(id="a", outage="a", attempts=3)
+    fresh = delivery(id="b", outage="b")
+    over = [
+        delivery(id=f"{name}-up", outage=name, message=message(name, happening=Happening.UP))
+        for name in ("a", "b")
+    ]
+    lasting = delivery(id="c", outage="c", attempts=3)
+    found = overtaken([tried, fresh, lasting, *over], at(10))
+    assert [(each.id, each.status) for each in found] == [("a", DeliveryStatus.JOINED)]
+    later = delivery(
+        id="a-up", outage="a", message=message("a", happening=Happening.UP), next_at=at(60)
+    )
+    assert overtaken([tried, later], at(10)) == []
 
 
 def test_good_news_of_a_group_says_whether_that_is_all() -> None:

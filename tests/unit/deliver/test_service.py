@@ -251,3 +251,24 @@ async def test_a_test_is_never_one_of_many(autojump_clock: MockClock) -> None:
         await trio.sleep(10)
     assert sorted(id_ for _, _, id_, _ in box.told) == ["m0+6", "test"]
     assert box.deliveries.last_test_at[CHAT] is not None
+
+
+async def test_who_was_away_hears_of_an_outage_that_ended_meanwhile_in_one_message(
+    autojump_clock: MockClock,
+) -> None:
+    box = Box(autojump_clock)
+    box.does[CHAT] = refusing(NotSent(said="it answers 500"), trio.current_time() + 3 * 3600.0)
+    box.does[PAGER] = box.does[CHAT]
+    async with at_work(box):
+        for key in (CHAT, PAGER):
+            box.put(f"down-{key.name}", key)
+        await trio.sleep(40 * 60)
+        for key in (CHAT, PAGER):
+            box.put(f"up-{key.name}", key, happening=UP)
+        await trio.sleep(4 * 3600)
+    assert [id_ for _, who, id_, _ in box.told if who == CHAT.name] == ["up-chat"]
+    # Who keeps alerts gets both, in order.
+    assert [id_ for _, who, id_, _ in box.told if who == PAGER.name] == ["down-pager", "up-pager"]
+    assert box.status("down-chat") is DeliveryStatus.JOINED
+    late = next(text for text in box.texts if "late" in text)
+    assert late.endswith(" late.")
