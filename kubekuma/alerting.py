@@ -135,8 +135,14 @@ class Alerting:
     async def _plan_outage(self, id_: str) -> None:
         found, told = await self.store.read(_gathered, id_)
         if found is not None:
+            found = attrs.evolve(found, changed=self._has_changed(found.key))
             again = await self._plan(found, told, self.parts.running.get(found.key))
             self._look_again(id_, again)
+
+    def _has_changed(self, key: Key) -> bool:
+        state = self.parts.ledger.states.get(key)
+        before = state.standing.incident_identity if state is not None else ""
+        return state is not None and bool(before) and before != state.standing.identity
 
     async def _plan_notices(self, key: Key) -> None:
         monitor, state, at = self.parts.running.get(key), self.parts.ledger.states.get(key), now()

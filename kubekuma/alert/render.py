@@ -122,7 +122,13 @@ def _text(tell: Tell, outage: Outage, monitor: Monitor | None, now: datetime) ->
     if monitor is None:
         return f"It was down {since}, and was deleted or switched off meanwhile."
     target = f"{monitor.spec.type}: {monitor.spec.target_text}" if _says_target(monitor) else ""
-    lines = [*_lines(tell, outage, why, since, now), target, monitor.spec.description or ""]
+    changed = "What is checked, or what passes, was changed while it was down."
+    lines = [
+        *_lines(tell, outage, why, since, now),
+        changed if outage.changed else "",
+        target,
+        monitor.spec.description or "",
+    ]
     return "\n".join(line for line in lines if line)
 
 

@@ -28,6 +28,7 @@ class Outage:
     ended_at: datetime | None
     reason: str
     message: str
+    changed: bool = False  # target or criteria, since it began
     acknowledged_by: str = ""  # empty: by nobody
     acknowledged_until: datetime | None = None  # None: as long as it lasts
 

@@ -58,6 +58,7 @@ class Standing:
     incident: str | None = None
     incident_started_at: datetime | None = None
     incident_confirmed_at: datetime | None = None
+    incident_identity: str = ""  # when the last outage began
     recovered_at: datetime | None = None  # when it was last down no more: an outage ends there
     identity: str = ""  # of target and criteria: another one starts the counters anew
     certificate_expires_at: datetime | None = None

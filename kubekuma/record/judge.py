@@ -249,6 +249,7 @@ def _opening(key: Key, standing: Standing, began: datetime, at: datetime) -> Sta
         incident=_incident_id(key, began),
         incident_started_at=began,
         incident_confirmed_at=at,
+        incident_identity=standing.identity,
         recovered_at=None,
     )
 

@@ -591,3 +591,22 @@ async def test_by_the_link_in_a_message_somebody_says_that_they_see_to_it(
         site.status = "200 OK"
         await told(receiver, DOWN, ("web", "acknowledged"), UP)
         assert (await it.http.post(path, data={"by": "bob"})).status_code == 422
+
+
+async def test_an_edit_while_it_is_down_goes_on_with_the_outage_and_is_said(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    site, other, receiver = await started(nursery), await started(nursery), await receiving(nursery)
+    async with cluster(tmp_path) as api, program(tmp_path):
+        await api.apply(hook(receiver))
+        await api.apply(policy())
+        await up(api, site)
+        site.status = "500 Oops"
+        await told(receiver, DOWN)
+        await api.apply(monitor(other))
+        await told(receiver, DOWN, UP)
+        begun, over = receiver.got
+        assert begun["key"] == over["key"]
+        said = "What is checked, or what passes, was changed while it was down."
+        assert said in over["text"]
+        assert said not in begun["text"]

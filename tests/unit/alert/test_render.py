@@ -104,3 +104,14 @@ def test_every_part_of_a_message_can_be_named_and_no_other() -> None:
 def test_every_name_is_documented() -> None:
     docs = Path(__file__).parents[3].joinpath("docs", "alerting.md").read_text()
     assert [name for name in NAMES if f"`{name}`" not in docs] == []
+
+
+def test_that_the_monitor_was_changed_while_it_was_down_is_said() -> None:
+    monitor = load_monitor(resource("Monitor", "web", **TCP))
+    for happening in (Happening.DOWN, Happening.UP):
+        tell = Tell(provider=Key("shop", "chat"), happening=happening)
+        same = message_of(tell, outage(), monitor, at(50))  # type: ignore[arg-type]
+        other = message_of(tell, outage(changed=True), monitor, at(50))  # type: ignore[arg-type]
+        said = "What is checked, or what passes, was changed while it was down."
+        assert said not in same.text
+        assert said in other.text
