@@ -12,23 +12,28 @@ from kubekuma.check.request import Field, Request
 
 
 class Cookies:
-    """A jar for one check."""
+    """A jar for one check, which there is once somebody sets a cookie: few do."""
 
     def __init__(self) -> None:
-        self._jar = CookieJar(DefaultCookiePolicy(rfc2965=False, strict_ns_domain=0))
+        self._jar: CookieJar | None = None
 
     def keep(self, request: Request, answer: Answer) -> None:
         """Take in what ``answer`` sets."""
+        set_by = [value for name, value in answer.headers if name == b"set-cookie"]
+        if not set_by:
+            return
         message = Message()
-        for name, value in answer.headers:
-            if name == b"set-cookie":
-                message["Set-Cookie"] = value.decode("latin-1")
-        if message.get_all("Set-Cookie"):
-            # All that the jar asks of a response is its headers.
-            self._jar.extract_cookies(cast("Any", _Headers(message)), _as_urllib(request))
+        for value in set_by:
+            message["Set-Cookie"] = value.decode("latin-1")
+        if self._jar is None:
+            self._jar = CookieJar(DefaultCookiePolicy(rfc2965=False, strict_ns_domain=0))
+        # All that the jar asks of a response is its headers.
+        self._jar.extract_cookies(cast("Any", _Headers(message)), _as_urllib(request))
 
     def with_cookies(self, request: Request) -> Request:
         """Return ``request`` with the cookies that belong to it, after its author's own."""
+        if self._jar is None:
+            return request
         asked = _as_urllib(request)
         self._jar.add_cookie_header(asked)
         found = asked.get_header("Cookie")

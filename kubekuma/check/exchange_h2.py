@@ -30,7 +30,7 @@ from kubekuma.check.wire import Wire
 from kubekuma.model.result import Reason
 
 MAX_FRAME_BYTES: Final = 64 * 1024
-_GOAWAY: Final = 7
+_ACK: Final = 1
 # Headers that belong to a connection, which HTTP/2 has frames for.
 _NOT_SENT: Final = frozenset({b"host", b"connection", b"transfer-encoding", b"upgrade"})
 
@@ -55,6 +55,14 @@ async def exchange_h2(wire: Wire, request: Request, wanted: Wanted, trace: Trace
         raise CheckFailed(Reason.PROTOCOL_ERROR, message) from error
 
 
+class FrameType:
+    """Types of frames (RFC 9113, section 6), as they stand in their heads."""
+
+    SETTINGS: Final = 4
+    GOAWAY: Final = 7
+    WINDOW_UPDATE: Final = 8
+
+
 class _Talk:
     """One stream of one connection."""
 
@@ -70,7 +78,7 @@ class _Talk:
             validate_outbound_headers=False,
         )
         self._h2 = h2.connection.H2Connection(config)
-        self._frames = _Frames()
+        self._frames = _Frames(uploads=False)
         self._head: Answer | None = None
         self._trailers: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
@@ -80,6 +88,7 @@ class _Talk:
 
     async def send(self, request: Request) -> None:
         """Send all of ``request``, as fast as the target takes it."""
+        self._frames = _Frames(uploads=bool(request.body))
         settings = h2.settings.SettingCodes
         self._h2.local_settings = h2.settings.Settings(
             client=True,
@@ -128,7 +137,7 @@ class _Talk:
             await self._flush()
 
     async def _digest(self, data: bytes) -> None:
-        frames = self._frames.without_farewell(data)
+        frames = self._frames.telling(data)
         for number, event in enumerate(self._h2.receive_data(frames), 1):
             self._take(event)
             if number % EVENTS_IN_A_ROW == 0:
@@ -189,16 +198,18 @@ class _Talk:
 
 
 class _Frames:
-    """What is received, in whole frames."""
+    """What is received, in whole frames. ``uploads``: there is a body to be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, uploads: bool) -> None:
+        self._uploads = uploads
         self._buffer = b""
 
-    def without_farewell(self, data: bytes) -> bytes:
-        """Leave out farewells of servers that still answer what they were asked.
+    def telling(self, data: bytes) -> bytes:
+        """Leave out what says nothing to whoever asks for one thing.
 
-        For h2 a connection ends with any GOAWAY (RFC 9113, section 6.8), but nginx says it at once
-        where connections are not kept.
+        Farewells of servers that still answer: for h2 a connection ends with any GOAWAY (RFC 9113,
+        section 6.8), but nginx says it at once where connections are not kept. And how much may be
+        sent, where nothing is; that our settings were read.
         """
         self._buffer += data
         at = start = 0
@@ -208,7 +219,7 @@ class _Frames:
             if at + size > len(self._buffer):
                 break
             frame = self._buffer[at : at + size]
-            if frame[3] == _GOAWAY and _still_answers(frame[9:]):
+            if self._says_nothing(frame):
                 kept.append(self._buffer[start:at])
                 start = at + size
             at += size
@@ -217,6 +228,17 @@ class _Frames:
         if len(self._buffer) > MAX_FRAME_BYTES:
             raise h2.exceptions.FrameTooLargeError("a frame is larger than was agreed")
         return b"".join(kept)
+
+    def _says_nothing(self, frame: bytes) -> bool:
+        match frame[3]:
+            case FrameType.GOAWAY:
+                return _still_answers(frame[9:])
+            case FrameType.WINDOW_UPDATE:
+                return not self._uploads
+            case FrameType.SETTINGS:
+                return frame[4] == _ACK
+            case _:
+                return False
 
 
 def _still_answers(payload: bytes) -> bool:
