@@ -260,10 +260,8 @@ class Fleet:
             stdout=subprocess.PIPE,
             env={
                 **os.environ,
-                **SCALED,
+                **self.environ(data),
                 "KUBECONFIG": str(file),
-                "KUBEKUMA_DATA": str(self.folder / data),
-                "KUBE_NAMESPACE": "shop",
                 "POD_NAME": pod or f"pod-{len(self.nodes)}",
                 **environ,
             },
@@ -275,6 +273,15 @@ class Fleet:
         if wait:
             await node.says("serving")
         return node
+
+    def environ(self, data: str) -> Mapping[str, str]:
+        """What a KubeKuma with the database in the folder ``data`` is told."""
+        return {
+            **SCALED,
+            "KUBECONFIG": str(self.folder / "api" / "kubeconfig"),
+            "KUBEKUMA_DATA": str(self.folder / data),
+            "KUBE_NAMESPACE": "shop",
+        }
 
     async def works(self, node: Node, *, hits: int = 3, seconds: float = 20.0) -> float:
         """Wait until ``node`` has asked the target so often from now on; return when first."""
