@@ -202,7 +202,7 @@ class StoredOutbox:
     given_up: Callable[[Delivery], None] = lambda _: None
 
     async def waiting(self) -> Sequence[tuple[Key, datetime]]:
-        """Every provider with messages, and when the first of them is due."""
+        """Every provider with messages, and when it is sent to next."""
         return await self.store.read(waiting_providers)
 
     async def due(self, provider: Key, now: datetime, limit: int) -> Sequence[Delivery]:

@@ -50,7 +50,7 @@ class Outbox(Protocol):
     """Where messages wait. Raises whatever the database does."""
 
     async def waiting(self) -> Sequence[tuple[Key, datetime]]:
-        """Every provider with messages, and when the first of them is due."""
+        """Every provider with messages, and when it is sent to next."""
 
     async def due(self, provider: Key, now: datetime, limit: int) -> Sequence[Delivery]:
         """Its messages that are due, the oldest first."""

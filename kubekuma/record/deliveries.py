@@ -174,9 +174,14 @@ def deliveries_of(db: Connection, monitor: Key, before: datetime, limit: int) ->
 
 
 def waiting_providers(db: Connection) -> list[tuple[Key, datetime]]:
-    """Every provider with messages in the outbox, and when the first of them is due."""
+    """Every provider with messages in the outbox, and when it is sent to next.
+
+    What was tried and is to be tried again keeps all others waiting: what is
+    told of one monitor comes in order, also if another process goes on.
+    """
     found = db.execute(
-        "SELECT provider_namespace, provider_name, MIN(next_at) FROM deliveries"
+        "SELECT provider_namespace, provider_name,"
+        " COALESCE(MAX(CASE WHEN attempts > 0 THEN next_at END), MIN(next_at)) FROM deliveries"
         " WHERE status = 'pending' GROUP BY provider_namespace, provider_name"
     )
     return [(Key(namespace, name), from_epoch_ms(at)) for namespace, name, at in found]

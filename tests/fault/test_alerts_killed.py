@@ -1,17 +1,21 @@
 """kill -9 between a check and its message: every outage and every recovery arrives, in order."""
 
 import json
+import os
 import signal
 from collections.abc import Mapping
 from functools import partial
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, Final
 
 import pytest
 import trio
 from support.fleet import Fleet, Node, fleet
+from support.forks import forking
 from support.history import rows
-from support.program import Site, monitor, path_of, started, until
+from support.program import SETTINGS, Site, monitor, path_of, started, until
 from support.receiver import Receiver, receiving
 
 from kubekuma.model.meta import API_VERSION
@@ -55,11 +59,8 @@ async def test_killed_at_every_step_nothing_is_lost_and_nothing_is_told_under_tw
     nursery: trio.Nursery, tmp_path: Path, point: str
 ) -> None:
     site, receiver = await started(nursery), await receiving(nursery)
-    config = {"webhook": {"url": receiver.url}}
-    routing = {"providers": [{"ref": {"name": "hook"}}], "group": {"waitSeconds": 0}}
     async with fleet(tmp_path) as it:
-        await apply(it, resource("NotificationProvider", "hook", type="webhook", config=config))
-        await apply(it, resource("NotificationPolicy", "all", routing=routing))
+        await alerted_by(it, receiver)
         await apply(it, monitor(site, "shop", schedule={"intervalSeconds": 1}))
         node = await begun(it)
         await until(lambda: _asked(site), lambda count: count > 1)
@@ -94,9 +95,9 @@ async def _killed_at(point: str, node: Node, site: Site, receiver: Receiver, sta
         kill()
 
 
-async def _asked(site: Site) -> int:
+async def _asked(*sites: Site) -> int:
     await trio.lowlevel.checkpoint()
-    return len(site.requests)
+    return sum(len(site.requests) for site in sites)
 
 
 async def _last(receiver: Receiver) -> str:
@@ -108,3 +109,87 @@ async def _last(receiver: Receiver) -> str:
 async def _ended(it: Fleet) -> bool:
     await trio.lowlevel.checkpoint()
     return all(ended_at is not None for _, ended_at in outages(it))
+
+
+# As many as a minute allows; all of them by ALERT_KILLS=200.
+KILLS: Final = int(os.environ.get("ALERT_KILLS", "50"))
+SHOPS: Final = 6
+
+
+@pytest.mark.timeout(60 + 3 * KILLS)
+async def test_killed_at_random_points_every_outage_and_every_recovery_arrives_in_order(
+    nursery: trio.Nursery, tmp_path: Path
+) -> None:
+    random, receiver = Random(KILLS), await receiving(nursery)  # noqa: S311 - the same each time
+    sites = [await started(nursery) for _ in range(SHOPS)]
+    print(f"{KILLS} kills, seed {KILLS}")
+    scheduler = {**SETTINGS["spec"]["scheduler"], "flapping": {"enabled": False}}
+    async with fleet(tmp_path, monitors=0, scheduler=scheduler) as it:
+        await alerted_by(it, receiver)
+        for number, site in enumerate(sites):
+            await apply(it, monitor(site, f"shop-{number}", schedule={"intervalSeconds": 1}))
+        (tmp_path / "a").mkdir()
+        async with forking(it.environ("a")) as forks:
+            for _ in range(KILLS):
+                changed = random.sample(sites, 2)
+                for site in changed:
+                    site.status = "200 OK" if site.status.startswith("5") else "500 Oops"
+                asked = sum(len(site.requests) for site in changed)
+                receiver.answers = random.choices(("500 Oops", "200 OK"), (1, 2), k=4)
+                await forks.begin()
+                await forks.says("running")
+                await until(partial(_asked, *changed), asked.__lt__)
+                # It takes half a second from there until the message is sent and recorded.
+                await trio.sleep(0.6 * random.random())
+                await forks.kill()
+            # Whoever comes last brings everything to its end.
+            for site in sites:
+                site.status = "200 OK"
+            receiver.answers = []
+            await forks.begin()
+            await until(partial(_left, it), lambda left: left == [], seconds=40)
+            await forks.kill()
+        recorded = all_outages(it)
+        told: dict[str, list[tuple[str, str]]] = {}
+        ids: dict[tuple[str, str], set[str]] = {}
+        for each in receiver.got:
+            told.setdefault(each["monitor"]["name"], []).append((each["key"], each["event"]))
+            ids.setdefault((each["key"], each["event"]), set()).add(each["id"])
+        print({name: len(found) for name, found in recorded.items()}, len(receiver.got))
+        assert sum(map(len, recorded.values())) > KILLS // 3
+        for name, outages_ in recorded.items():
+            expected = [(id_, event) for id_ in outages_ for event in ("down", "up")]
+            # Twice in a row, where nobody could know that it had arrived; nothing else.
+            assert [key for key, _ in groupby(told[name])] == expected
+        assert {len(found) for found in ids.values()} == {1}
+
+
+async def alerted_by(it: Fleet, receiver: Receiver) -> None:
+    """Have everything told to ``receiver``, each by itself and at once."""
+    config = {"webhook": {"url": receiver.url}}
+    routing = {"providers": [{"ref": {"name": "hook"}}], "group": {"waitSeconds": 0}}
+    await apply(it, resource("NotificationProvider", "hook", type="webhook", config=config))
+    await apply(it, resource("NotificationPolicy", "all", routing=routing))
+
+
+def all_outages(it: Fleet) -> dict[str, list[str]]:
+    """The ids of every monitor's outages, in order."""
+    sql = (
+        "SELECT name, incidents.id FROM incidents JOIN series ON series.id = series"
+        " ORDER BY started_at"
+    )
+    found: dict[str, list[str]] = {}
+    for name, id_ in rows(it.folder / "a" / "history.db", sql):
+        found.setdefault(name, []).append(id_)
+    return found
+
+
+async def _left(it: Fleet) -> list[tuple[Any, ...]]:
+    """Every outage of which somebody has not been told the end."""
+    await trio.lowlevel.checkpoint()
+    sql = (
+        "SELECT incidents.id, started_at, ended_at, happening, status FROM incidents"
+        " LEFT JOIN deliveries ON outage = incidents.id WHERE NOT EXISTS (SELECT 1 FROM deliveries"
+        " WHERE outage = incidents.id AND happening = 'up' AND status = 'sent')"
+    )
+    return rows(it.folder / "a" / "history.db", sql)

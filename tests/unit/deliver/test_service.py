@@ -44,11 +44,20 @@ class Box:
 
     async def waiting(self) -> Sequence[tuple[Key, datetime]]:
         await trio.lowlevel.checkpoint()
-        found: dict[Key, datetime] = {}
+        waiting: dict[Key, list[Delivery]] = {}
         for each in self.rows.values():
             if each.status is DeliveryStatus.PENDING:
-                found[each.provider] = min(each.next_at, found.get(each.provider, each.next_at))
-        return [*found.items()]
+                waiting.setdefault(each.provider, []).append(each)
+        return [
+            (
+                key,
+                max(
+                    (it.next_at for it in rows if it.attempts),
+                    default=min(it.next_at for it in rows),
+                ),
+            )
+            for key, rows in waiting.items()
+        ]
 
     async def due(self, provider: Key, now: datetime, limit: int) -> Sequence[Delivery]:
         await trio.lowlevel.checkpoint()
@@ -161,6 +170,21 @@ async def test_one_that_stays_broken_is_given_up_and_what_is_newer_still_comes(
         box.put("new", PAGER)
         await trio.sleep(24 * 3600)
     assert (box.status("old"), box.status("new")) == (DeliveryStatus.FAILED, DeliveryStatus.SENT)
+
+
+async def test_whoever_comes_next_keeps_the_order_of_what_was_tried_before(
+    autojump_clock: MockClock,
+) -> None:
+    box = Box(autojump_clock)
+    box.does[PAGER] = refusing(NotSent(said="it answers 500", retry_after_seconds=60.0), 1)
+    async with at_work(box):
+        box.put("down", PAGER)
+        await trio.sleep(2)
+    # A process that knows nothing of that, and something new.
+    async with at_work(box):
+        box.put("up", PAGER, happening=UP)
+        await trio.sleep(100)
+    assert [(when, id_) for when, _, id_, _ in box.told] == [(60.0, "down"), (60.0, "up")]
 
 
 async def test_a_receiver_says_when_and_is_asked_no_sooner(autojump_clock: MockClock) -> None:

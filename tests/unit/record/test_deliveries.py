@@ -75,6 +75,13 @@ def test_what_is_put_is_read_and_put_once(db: Connection) -> None:
     assert waiting_providers(db) == [(CHAT, at(10))]
 
 
+def test_what_is_to_be_tried_again_keeps_everything_else_waiting(db: Connection) -> None:
+    tried = [delivery("a", attempts=1, next_at=at(50)), delivery("b", attempts=2, next_at=at(70))]
+    insert_deliveries(db, [*tried, delivery("c", created_at=at(1))])
+    assert waiting_providers(db) == [(CHAT, at(70))]
+    assert [each.id for each in due_deliveries(db, CHAT, at(70), 10)] == ["a", "b", "c"]
+
+
 def test_what_was_sent_waits_no_more_and_is_still_told(db: Connection) -> None:
     insert_deliveries(db, [delivery("a"), delivery("b", PAGER)])
     gone = delivery("a", status=DeliveryStatus.SENT, attempts=1, sent_at=at(11))
