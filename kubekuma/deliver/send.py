@@ -102,7 +102,8 @@ async def send_to_any(requests: Sequence[Request], http: httpx.AsyncClient) -> T
 
 def new_client() -> httpx.AsyncClient:
     """A client that follows nobody elsewhere, and asks nobody's environment."""
-    limits = httpx.Limits(max_connections=32, max_keepalive_connections=0)
+    # Who sends has bounds. Here, receivers that hang would keep all others waiting.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     headers = {"User-Agent": "kubekuma", "Accept-Encoding": "identity"}
     return httpx.AsyncClient(trust_env=False, limits=limits, headers=headers)
 

@@ -1,7 +1,13 @@
-"""Empties the outbox: provider by provider, in order, and none of them waits for another."""
+"""Empties the outbox: provider by provider, in order, and none of them waits for another.
+
+People get one message after another. Receivers with an alert for each outage get several at once,
+and of each monitor one after another.
+"""
 
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
@@ -34,6 +40,10 @@ from kubekuma.model.provider import KEYED, Provider
 _log = structlog.get_logger(__name__)
 
 PORTION: Final = 100
+# To a receiver with an alert for each outage: so that a slow answer keeps few others waiting.
+AT_ONCE: Final = 8
+# All of them together, beyond one to each: however many hang, nobody waits for them.
+HELPERS: Final = 24
 # Whoever is not there now, or cannot be told, may be later.
 AGAIN: Final = timedelta(seconds=30)
 # As long as a policy may have messages wait for others.
@@ -105,6 +115,7 @@ async def run_deliveries(
     paused: dict[Key, datetime] = {}
     busy: set[Key] = set()
     paces: dict[Key, Pace | None] = {}
+    helpers = trio.Semaphore(HELPERS)
 
     async def serve(key: Key) -> None:
         provider = providers(key)
@@ -113,7 +124,7 @@ async def run_deliveries(
                 paused[key] = now() + AGAIN
                 return
             pace = paces.setdefault(key, _pace(provider))
-            worker = _Worker(outbox, provider, tell, pace, deliveries, now)
+            worker = _Worker(outbox, provider, tell, pace, helpers, deliveries, now)
             error = await contain(
                 partial(worker.serve, paused),
                 failed="messages could not be sent",
@@ -151,29 +162,68 @@ class _Worker:
     provider: Provider
     tell: Tell
     pace: Pace | None
+    helpers: trio.Semaphore
     deliveries: Deliveries
     now: Callable[[], datetime]
+    # By outage, what came back for the first message.
+    receipts: dict[str, str | None] = attrs.field(factory=dict, init=False)
+    # When what was not taken is tried again.
+    refused: list[datetime] = attrs.field(factory=list, init=False)
 
     async def serve(self, paused: dict[Key, datetime]) -> None:
         """Send what is due, unless the provider takes nothing more."""
         key, now = self.provider.meta.key, self.now()
         found = await self._batched()
-        first: dict[str, str | None] = {it.outage: it.answers for batch in found for it in batch}
-        for batch in found:
-            # Of many in one, no answer would show which is meant.
-            after = await self._send(batch, first[batch[0].outage] if len(batch) == 1 else None)
-            for each in after:
-                first[each.outage] = first[each.outage] or each.receipt
-            await self.outbox.update(after)
-            waits = [each for each in after if each.status is DeliveryStatus.PENDING]
-            if waits:
-                # Those behind it wait too, so that everything comes in order.
-                paused[key] = waits[0].next_at
-                return
+        self.receipts = {it.outage: it.answers for batch in found for it in batch}
+        rows = deque(self._rows(found))
+        if rows:
+            # One that hangs shows it with the first.
+            await self._send_row(rows.popleft())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send_rows, rows)
+            for _ in range(min(AT_ONCE, len(rows)) - 1):
+                nursery.start_soon(self._help, rows)
+        if self.refused:
+            # Everybody else waits too, so that everything comes in order.
+            paused[key] = max(self.refused)
+            return
         paused.pop(key, None)
         if self.deliveries.storms.get(key, now) > now:
             # Of a storm people hear once a minute.
             paused[key] = self.deliveries.storms[key]
+
+    def _rows(self, batches_: Sequence[list[Delivery]]) -> Iterable[Sequence[list[Delivery]]]:
+        """What has to come one after another: to people all, else what is of one monitor."""
+        if self.provider.spec.type not in KEYED:
+            return [batches_]
+        rows: dict[object, list[list[Delivery]]] = {}
+        for batch in batches_:
+            rows.setdefault(batch[0].alert or batch[0].message.monitor, []).append(batch)
+        return rows.values()
+
+    async def _send_rows(self, rows: deque[Sequence[list[Delivery]]]) -> None:
+        while rows and not self.refused:
+            await self._send_row(rows.popleft())
+
+    async def _help(self, rows: deque[Sequence[list[Delivery]]]) -> None:
+        with suppress(trio.WouldBlock):
+            self.helpers.acquire_nowait()
+            try:
+                await self._send_rows(rows)
+            finally:
+                self.helpers.release()
+
+    async def _send_row(self, row: Sequence[list[Delivery]]) -> None:
+        for batch in row:
+            if self.refused:
+                return
+            # Of many in one, no answer would show which is meant.
+            answers = self.receipts[batch[0].outage] if len(batch) == 1 else None
+            after = await self._send(batch, answers)
+            for each in after:
+                self.receipts[each.outage] = self.receipts[each.outage] or each.receipt
+            await self.outbox.update(after)
+            self.refused += [it.next_at for it in after if it.status is DeliveryStatus.PENDING]
 
     async def _batched(self) -> list[list[Delivery]]:
         key, now = self.provider.meta.key, self.now()

@@ -122,7 +122,6 @@ async def test_killed_at_random_points_every_outage_and_every_recovery_arrives_i
 ) -> None:
     random, receiver = Random(KILLS), await receiving(nursery)  # noqa: S311 - the same each time
     sites = [await started(nursery) for _ in range(SHOPS)]
-    print(f"{KILLS} kills, seed {KILLS}")
     scheduler = {**SETTINGS["spec"]["scheduler"], "flapping": {"enabled": False}}
     async with fleet(tmp_path, monitors=0, scheduler=scheduler) as it:
         await alerted_by(it, receiver)
@@ -155,12 +154,11 @@ async def test_killed_at_random_points_every_outage_and_every_recovery_arrives_i
         for each in receiver.got:
             told.setdefault(each["monitor"]["name"], []).append((each["key"], each["event"]))
             ids.setdefault((each["key"], each["event"]), set()).add(each["id"])
-        print({name: len(found) for name, found in recorded.items()}, len(receiver.got))
         assert sum(map(len, recorded.values())) > KILLS // 3
         for name, outages_ in recorded.items():
             expected = [(id_, event) for id_ in outages_ for event in ("down", "up")]
             # Twice in a row, where nobody could know that it had arrived; nothing else.
-            assert [key for key, _ in groupby(told[name])] == expected
+            assert [key for key, _ in groupby(told[name])] == expected, f"seed {KILLS}"
         assert {len(found) for found in ids.values()} == {1}
 
 

@@ -48,19 +48,20 @@ class Forks:
         """Have the next one begin."""
         assert self.process.stdin is not None
         await self.process.stdin.send_all(b"\n")
-        self.pid = int((await self._line_with("pid ")).removeprefix("pid "))
+        self.pid = int((await self.line_with("pid ")).removeprefix("pid "))
 
     async def says(self, event: str) -> None:
         """Wait until it has logged ``event``."""
         with trio.fail_after(20):
-            await self._line_with(f'"event": {json.dumps(event)}', f'"event":{json.dumps(event)}')
+            await self.line_with(f'"event": {json.dumps(event)}', f'"event":{json.dumps(event)}')
 
     async def kill(self) -> None:
         """As ``kill -9`` does."""
         os.kill(self.pid, signal.SIGKILL)
-        await self._line_with("dead")
+        await self.line_with("dead")
 
-    async def _line_with(self, *texts: str) -> str:
+    async def line_with(self, *texts: str) -> str:
+        """What it says next that has one of ``texts`` in it."""
         while True:
             line = await self._line()
             if any(text in line for text in texts):
@@ -91,7 +92,7 @@ async def forking(environ: Mapping[str, Any]) -> AsyncIterator[Forks]:
     try:
         async with process.stdin, process.stdout:
             it = Forks(process)
-            await it._line_with("ready")
+            await it.line_with("ready")
             yield it
     finally:
         with trio.CancelScope(shield=True):

@@ -7,12 +7,12 @@ from typing import Any
 
 import attrs
 import trio
-from build import at
+from build import WEB, at
 from support.messages import delivery, message
 from trio.testing import MockClock
 
 from kubekuma.deliver.send import NotSent, Taken
-from kubekuma.deliver.service import Deliveries, health_of, run_deliveries
+from kubekuma.deliver.service import AT_ONCE, Deliveries, health_of, run_deliveries
 from kubekuma.kit.bell import Bell
 from kubekuma.model.alert import Delivery, DeliveryStatus, Message
 from kubekuma.model.meta import Key, ObjectMeta
@@ -39,6 +39,9 @@ class Box:
     told: list[tuple[float, str, str, str | None]] = attrs.field(factory=list)
     texts: list[str] = attrs.field(factory=list)
     hangs: set[Key] = attrs.field(factory=set)
+    seconds: float = 0.0  # how long a provider takes for a message
+    under_way: list[str] = attrs.field(factory=list)
+    most_at_once: int = 0
     deliveries: Deliveries = attrs.field(factory=Deliveries)
     bell: Bell = attrs.field(factory=Bell)
 
@@ -84,7 +87,7 @@ class Box:
     def put(self, id_: str, provider: Key = CHAT, **more: Any) -> None:
         fields: dict[str, Any] = {"created_at": now(), "next_at": now(), "outage": "i1"}
         happening = more.pop("happening", Happening.DOWN)
-        told = message(id_, id=id_, happening=happening)
+        told = message(id_, id=id_, happening=happening, monitor=more.pop("monitor", WEB))
         row = delivery(id=id_, provider=provider, message=told, **{**fields, **more})
         self.rows[id_] = row
         self.bell.ring()
@@ -94,7 +97,10 @@ class Box:
         if key in self.hangs:
             await trio.sleep(10)
             raise NotSent(said="it did not answer in time")
-        await trio.lowlevel.checkpoint()
+        self.under_way.append(told.id)
+        self.most_at_once = max(self.most_at_once, len(self.under_way))
+        await trio.sleep(self.seconds)
+        self.under_way.remove(told.id)
         does = self.does.get(key)
         receipt = does(told) if does is not None else None
         self.told.append((self.clock.current_time(), key.name, told.id, answers))
@@ -227,6 +233,61 @@ async def test_one_that_hangs_holds_up_no_other(autojump_clock: MockClock) -> No
         box.hangs.clear()
         await trio.sleep(60)
     assert {each.status for each in box.rows.values()} == {DeliveryStatus.SENT}
+
+
+async def test_a_receiver_with_keys_gets_several_at_once_and_of_each_monitor_one_by_one(
+    autojump_clock: MockClock,
+) -> None:
+    box = Box(autojump_clock, seconds=1.0)
+    async with at_work(box):
+        for number in range(2 * AT_ONCE):
+            web = Key("shop", f"web{number}")
+            box.put(f"down{number}", PAGER, outage=f"i{number}", monitor=web)
+            box.put(f"up{number}", PAGER, outage=f"i{number}", monitor=web, happening=UP)
+        await trio.sleep(20)
+    # The first monitor's by themselves, and then those of all others.
+    assert (len(box.told), box.told[-1][0]) == (4 * AT_ONCE, 6.0)
+    assert box.most_at_once == AT_ONCE
+    told = [id_ for _, _, id_, _ in box.told]
+    for number in range(2 * AT_ONCE):
+        assert told.index(f"down{number}") < told.index(f"up{number}")
+
+
+async def test_people_get_one_after_another(autojump_clock: MockClock) -> None:
+    box = Box(autojump_clock, seconds=1.0)
+    async with at_work(box):
+        for number in range(3):
+            box.put(f"m{number}", outage=f"i{number}", monitor=Key("shop", f"web{number}"))
+        await trio.sleep(20)
+    assert [(when, id_) for when, _, id_, _ in box.told] == [(1.0, "m0"), (2.0, "m1"), (3.0, "m2")]
+    assert box.most_at_once == 1
+
+
+async def test_what_one_does_not_take_is_told_before_what_is_newer_of_any_monitor(
+    autojump_clock: MockClock,
+) -> None:
+    box = Box(autojump_clock, seconds=1.0)
+    busy = NotSent(said="it answers 503", retry_after_seconds=30.0)
+
+    def does(told: Message) -> None:
+        if trio.current_time() < 20 and told.id not in {"down0", "up0"}:
+            raise busy
+
+    box.does[PAGER] = does
+    async with at_work(box):
+        for number in range(2 * AT_ONCE):
+            web = Key("shop", f"web{number}")
+            box.put(f"down{number}", PAGER, outage=f"i{number}", monitor=web)
+            box.put(f"up{number}", PAGER, outage=f"i{number}", monitor=web, happening=UP)
+        await trio.sleep(20)
+        # Those under way were refused, and nobody else was sent in their stead.
+        assert len(box.told) == 2
+        assert box.deliveries.failed == {PAGER: AT_ONCE}
+        await trio.sleep(60)
+    told = [id_ for _, _, id_, _ in box.told]
+    assert len(told) == 4 * AT_ONCE
+    for number in range(2 * AT_ONCE):
+        assert told.index(f"down{number}") < told.index(f"up{number}")
 
 
 async def test_what_comes_later_answers_what_came_first(autojump_clock: MockClock) -> None:
