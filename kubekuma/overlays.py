@@ -1,9 +1,10 @@
 """Which monitors lie under planned work or a silence now; told when that changes."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+import attrs
 import trio
 
 from kubekuma.model.meta import Key
@@ -13,22 +14,28 @@ from kubekuma.model.state import MonitorState, Overlaid, Standing
 
 # One more look serves all the windows and silences that change together.
 TOGETHER_SECONDS: Final = 0.1
-# Ten thousand monitors are looked at in portions, so that nobody else waits.
+# Ten thousand monitors are looked at in portions, so that nobody else waits: of so many, or fewer
+# if there are thousands of silences.
 PORTION: Final = 200
+PORTION_SECONDS: Final = 0.005
 
 
 class Overlays:
     """What holds now: windows that hold messages back, and silences, by their keys.
 
     Level-triggered: what is compared is what holds now and what is recorded, so
-    that a start, a missed change or a doubled one make no difference.
+    that a start or a doubled change makes no difference.
     """
 
-    def __init__(self, running: Mapping[Key, Monitor], states: Mapping[Key, MonitorState]) -> None:
+    def __init__(
+        self, running: Mapping[Key, Monitor], states: Mapping[Key, MonitorState], home: str
+    ) -> None:
         self._running = running
         self._states = states
-        self._windows: dict[Key, Selects] = {}
-        self._silences: dict[Key, Selects] = {}
+        self._windows = _Holding(home)
+        self._silences = _Holding(home)
+        # Whom what has begun, changed or ended selects, or did.
+        self._news: list[Selects] = []
         # Of silences that end for each monitor as it is up again: since when that counts, and for
         # whom they have ended.
         self._until_up: dict[Key, datetime] = {}
@@ -50,7 +57,8 @@ class Overlays:
 
     def recovered(self) -> None:
         """Some monitor is up again, and a silence may have ended for it."""
-        if self._until_up:
+        for silence in self._until_up:
+            self._news.append(self._silences.get(silence))
             self._changed.set()
 
     def over(self, monitor: Monitor) -> Overlaid | None:
@@ -60,10 +68,10 @@ class Overlays:
         standing = state.standing if state is not None else MonitorState().standing
         now = Overlaid(
             key=key,
-            maintenance=any(selects(monitor) for selects in self._windows.values()),
+            maintenance=any(True for _ in self._windows.over(monitor)),
             silenced=any(
-                selects(monitor) and not self._has_ended(silence, key, standing)
-                for silence, selects in self._silences.items()
+                not self._has_ended(silence, key, standing)
+                for silence in self._silences.over(monitor)
             ),
         )
         same = (standing.maintenance, standing.silenced) == (now.maintenance, now.silenced)
@@ -71,16 +79,23 @@ class Overlays:
 
     async def run(self, tell: Callable[[Overlaid], Awaitable[None]]) -> None:
         """Tell of every monitor over which something else lies, whenever that changes."""
+        news: list[Selects] = [lambda _: True]
+        self._news.clear()
         while True:
+            began = trio.current_time()
             for number, monitor in enumerate(tuple(self._running.values()), 1):
-                overlaid = self.over(monitor)
+                # All that holds is asked only about those that the change may be about.
+                touched = any(selects(monitor) for selects in news)
+                overlaid = self.over(monitor) if touched else None
                 if overlaid is not None:
                     await tell(overlaid)
-                if number % PORTION == 0:
+                if number % PORTION == 0 or trio.current_time() - began > PORTION_SECONDS:
                     await trio.lowlevel.checkpoint()
+                    began = trio.current_time()
             await self._changed.wait()
             await trio.sleep(TOGETHER_SECONDS)
             self._changed = trio.Event()
+            news, self._news = self._news, []
 
     def _has_ended(self, silence: Key, monitor: Key, standing: Standing) -> bool:
         since = self._until_up.get(silence)
@@ -91,9 +106,35 @@ class Overlays:
             self._ended.add((silence, monitor))
         return (silence, monitor) in self._ended
 
-    def _put(self, holding: dict[Key, Selects], key: Key, selects: Selects | None) -> None:
+    def _put(self, holding: "_Holding", key: Key, selects: Selects | None) -> None:
+        changed = [each for each in (holding.put(key, selects), selects) if each is not None]
+        if changed:
+            self._news += changed
+            self._changed.set()
+
+
+@attrs.define
+class _Holding:
+    """What holds now, by the namespace that it is in: it reaches no other, unless that is ours."""
+
+    home: str
+    _owned: dict[str, dict[Key, Selects]] = attrs.field(factory=dict, init=False)
+
+    def get(self, key: Key) -> Selects:
+        """Whom the one of that name selects."""
+        return self._owned[key.namespace][key]
+
+    def put(self, key: Key, selects: Selects | None) -> Selects | None:
+        """Put ``selects`` in the place of what is returned."""
+        owned = self._owned.setdefault(key.namespace, {})
+        before = owned.pop(key, None)
         if selects is not None:
-            holding[key] = selects
-        elif holding.pop(key, None) is None:
-            return
-        self._changed.set()
+            owned[key] = selects
+        return before
+
+    def over(self, monitor: Monitor) -> Iterator[Key]:
+        """Which of them select ``monitor``."""
+        for owner in {monitor.meta.key.namespace, self.home}:
+            for key, selects in self._owned.get(owner, {}).items():
+                if selects(monitor):
+                    yield key

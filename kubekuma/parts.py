@@ -133,6 +133,8 @@ class Parts:
     board: Board = attrs.field(init=False)
     reporter: Reporter = attrs.field(init=False)
     events: trio.MemoryReceiveChannel[Event] = attrs.field(init=False)
+    _directory: Directory = attrs.field(init=False)
+    _directory_of: int = attrs.field(default=-1, init=False)
     _events_in: trio.MemorySendChannel[Event] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -141,7 +143,7 @@ class Parts:
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.pushes = Pushes(self.ledger.states, now)
         self.workloads = Workloads(self.credentials, self.client)
-        self.overlays = Overlays(self.running, self.ledger.states)
+        self.overlays = Overlays(self.running, self.ledger.states, self.config.kube_namespace)
         self.checking = Checking(
             self.secrets.value,
             inside=Inside(
@@ -189,9 +191,14 @@ class Parts:
 
     @property
     def directory(self) -> Directory:
-        """The policies and providers that there are."""
-        world = self.resources.world
-        return Directory(home=world.home, policies=world.policies, providers=world.providers)
+        """The policies and providers that there are, in order: looked through once a change."""
+        if self.resources.routing != self._directory_of:
+            world = self.resources.world
+            self._directory = Directory(
+                home=world.home, policies=world.policies, providers=world.providers
+            )
+            self._directory_of = self.resources.routing
+        return self._directory
 
     def tell(self, event: Event | None) -> None:
         """Have ``event`` made known in the cluster, unless too many wait already."""

@@ -69,6 +69,7 @@ class Resources:
     ) -> None:
         self.queue: WorkQueue[Item] = WorkQueue()
         self.syncs: list[Sync] = []
+        self.routing = 0  # how often policies and providers have changed
         self.items: dict[Key, tuple[Condition, ...]] = {}
         self._noted: set[str] = set()
         self._changed = trio.Event()
@@ -183,6 +184,8 @@ class Resources:
             self.monitors.expand(key)
         if kind is MONITOR and self.monitors.get(key) is None:
             self.items.pop(key, None)
+        if kind in {POLICY, PROVIDER}:
+            self.routing += 1
         self.queue.add(Item(kind.name, key))
         if kind.name in REFERRERS:
             self._noted.add(kind.name)

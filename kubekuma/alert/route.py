@@ -1,8 +1,9 @@
 """Who is told of a monitor: policies walked by priority, or the default providers. Pure."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from functools import cached_property
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -10,7 +11,7 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.policy import ActiveTime, Dedupe, Formatting, Happening, Policy
 from kubekuma.model.provider import KEYED, Provider, ProviderType
-from kubekuma.model.reach import reaches, selector
+from kubekuma.model.reach import Selects, reaches, selector
 from kubekuma.validate.lending import provider_key, why_not
 from kubekuma.validate.seen import Objects, all_in_force, in_force
 
@@ -27,13 +28,50 @@ _TRIGGERS: Final[Mapping[Happening, str]] = {
 }
 
 
+_Walk: TypeAlias = tuple[tuple[Policy, Selects], ...]
+
+
 @attrs.frozen(kw_only=True)
 class Directory:
-    """The policies and providers that there are; ``home`` is KubeKuma's own namespace."""
+    """The policies and providers that there are; ``home`` is KubeKuma's own namespace.
+
+    It is good until one of them changes, and then there is to be another one.
+    """
 
     home: str
     policies: Objects[Policy]
     providers: Objects[Provider]
+    # By whom a monitor was selected, as that monitor was.
+    _chosen: dict[Key, tuple[Monitor, tuple[Policy, ...]]] = attrs.field(factory=dict, init=False)
+
+    def chosen(self, monitor: Monitor) -> tuple[Policy, ...]:
+        """The policies that there are for ``monitor``, in order; asked several times in a row."""
+        key = monitor.meta.key
+        of, found = self._chosen.get(key, (None, ()))
+        if of is not monitor:
+            found = tuple(_policies(monitor, self))
+            self._chosen[key] = (monitor, found)
+        return found
+
+    @cached_property
+    def walks(self) -> Mapping[str, _Walk]:
+        """The policies of each namespace in order, with whom each selects."""
+        within: dict[str, list[Policy]] = {}
+        for policy in all_in_force(self.policies):
+            within.setdefault(policy.meta.key.namespace, []).append(policy)
+        return {
+            namespace: tuple(
+                (policy, selector(policy.spec.match, namespace, self.home))
+                for policy in sorted(found, key=lambda it: (-it.spec.priority, it.meta.key.name))
+            )
+            for namespace, found in within.items()
+        }
+
+    @cached_property
+    def defaults(self) -> tuple[Provider, ...]:
+        """Who is told of whatever no policy selects."""
+        found = (it for it in all_in_force(self.providers) if it.spec.enabled and it.spec.default)
+        return tuple(sorted(found, key=lambda it: it.meta.key))
 
 
 @attrs.frozen(kw_only=True)
@@ -75,18 +113,19 @@ def routes(monitor: Monitor, happening: Happening, directory: Directory) -> tupl
     """
     if not _wanted(monitor, happening):
         return ()
-    chosen = [*_policies(monitor, directory)]
+    chosen = directory.chosen(monitor)
     if not chosen:
         return tuple(_defaults(monitor, directory))
-    found: dict[Key, Route] = {}
+    told: dict[Key, tuple[Policy, list[Way]]] = {}
     for policy in chosen:
         if not getattr(policy.spec.triggers, _TRIGGERS.get(happening, ""), True):
             continue
-        for route in _of_policy(policy, monitor, happening, directory):
-            first = found.get(route.provider)
-            ways = (*first.ways, *route.ways) if first is not None else route.ways
-            found[route.provider] = attrs.evolve(first or route, ways=ways)
-    return tuple(found.values())
+        for key, way in _of_policy(policy, happening, directory):
+            _, ways = told.setdefault(key, (policy, []))
+            ways.append(way)
+    return tuple(
+        _route(key, policy, ways, monitor, directory) for key, (policy, ways) in told.items()
+    )
 
 
 def _wanted(monitor: Monitor, happening: Happening) -> bool:
@@ -125,44 +164,48 @@ def _policies(monitor: Monitor, directory: Directory) -> Iterator[Policy]:
 
 
 def _walk(monitor: Monitor, namespace: str, directory: Directory) -> Iterator[Policy]:
-    within = [it for it in all_in_force(directory.policies) if it.meta.key.namespace == namespace]
-    for policy in sorted(within, key=lambda it: (-it.spec.priority, it.meta.key.name)):
-        if selector(policy.spec.match, namespace, directory.home)(monitor):
+    for policy, selects in directory.walks.get(namespace, ()):
+        if selects(monitor):
             yield policy
             if policy.spec.routing.stop_after_match:
                 return
 
 
 def _of_policy(
-    policy: Policy, monitor: Monitor, happening: Happening, directory: Directory
-) -> Iterator[Route]:
+    policy: Policy, happening: Happening, directory: Directory
+) -> Iterator[tuple[Key, Way]]:
     namespace, routing = policy.meta.key.namespace, policy.spec.routing
-    minutes = monitor.spec.alerting.resend_interval_minutes
-    if routing.resend is not None:
-        minutes = routing.resend.resend_interval_minutes
     for each in routing.providers:
         if each.events is not None and happening not in each.events:
             continue
-        if why_not(each.ref, namespace, directory.providers, directory.home) is not None:
-            continue
-        key = provider_key(each.ref, namespace)
-        is_keyed = _is_of(KEYED, key, directory)
-        limit = routing.rate_limit
-        yield Route(
-            provider=key,
-            policy=policy.meta.key,
-            is_keyed=is_keyed,
-            takes_anything=_is_of({ProviderType.WEBHOOK}, key, directory),
-            ways=(Way(after=timedelta(minutes=each.after_minutes), hours=routing.active_times),),
-            wait=timedelta(seconds=0 if is_keyed else routing.group.wait_seconds),
-            group="" if is_keyed else _group(policy, monitor),
-            every=timedelta(seconds=routing.group.interval_seconds),
-            apart=timedelta(minutes=limit.min_minutes_between_alerts if limit else 0),
-            resend=timedelta(minutes=minutes) if minutes else None,
-            dedupe=routing.dedupe,
-            fallback=_fallback(policy, directory),
-            formatting=policy.spec.formatting,
-        )
+        if why_not(each.ref, namespace, directory.providers, directory.home) is None:
+            after = timedelta(minutes=each.after_minutes)
+            yield provider_key(each.ref, namespace), Way(after=after, hours=routing.active_times)
+
+
+def _route(
+    key: Key, policy: Policy, ways: Sequence[Way], monitor: Monitor, directory: Directory
+) -> Route:
+    routing, is_keyed = policy.spec.routing, _is_of(KEYED, key, directory)
+    minutes = monitor.spec.alerting.resend_interval_minutes
+    if routing.resend is not None:
+        minutes = routing.resend.resend_interval_minutes
+    limit = routing.rate_limit
+    return Route(
+        provider=key,
+        policy=policy.meta.key,
+        is_keyed=is_keyed,
+        takes_anything=_is_of({ProviderType.WEBHOOK}, key, directory),
+        ways=tuple(ways),
+        wait=timedelta(seconds=0 if is_keyed else routing.group.wait_seconds),
+        group="" if is_keyed else _group(policy, monitor),
+        every=timedelta(seconds=routing.group.interval_seconds),
+        apart=timedelta(minutes=limit.min_minutes_between_alerts if limit else 0),
+        resend=timedelta(minutes=minutes) if minutes else None,
+        dedupe=routing.dedupe,
+        fallback=_fallback(policy, directory),
+        formatting=policy.spec.formatting,
+    )
 
 
 def _is_of(types: Collection[ProviderType], key: Key, directory: Directory) -> bool:
@@ -195,9 +238,9 @@ def _fallback(policy: Policy, directory: Directory) -> Key | None:
 
 def _defaults(monitor: Monitor, directory: Directory) -> Iterator[Route]:
     own, minutes = monitor.meta.key.namespace, monitor.spec.alerting.resend_interval_minutes
-    for provider in sorted(all_in_force(directory.providers), key=lambda it: it.meta.key):
-        spec, key = provider.spec, provider.meta.key
-        if spec.enabled and spec.default and reaches(key.namespace, own, directory.home):
+    for provider in directory.defaults:
+        key = provider.meta.key
+        if reaches(key.namespace, own, directory.home):
             is_keyed = _is_of(KEYED, key, directory)
             yield Route(
                 provider=key,

@@ -48,7 +48,7 @@ async def test_each_change_is_told_once_to_those_that_it_is_about(
 ) -> None:
     del autojump_clock
     world = World()
-    overlays = Overlays(world.running, world.states)
+    overlays = Overlays(world.running, world.states, "monitoring")
     world.put("db", "db")
     for number in range(2 * PORTION):
         world.put(f"web{number}")
@@ -80,7 +80,7 @@ async def test_each_change_is_told_once_to_those_that_it_is_about(
 
 def test_a_new_monitor_is_looked_at_by_itself() -> None:
     world = World()
-    overlays = Overlays(world.running, world.states)
+    overlays = Overlays(world.running, world.states, "monitoring")
     overlays.window(WINDOW, TAGGED)
     assert overlays.over(world.put("web")) is None
     found = overlays.over(world.put("db", "db"))
