@@ -294,7 +294,7 @@ def message(number: int) -> Message:
 @contextmanager
 def receiver() -> Iterator[str]:
     """Something that takes every message, in a process of its own."""
-    command = [sys.executable, __file__, "--receive"]
+    command = [sys.executable, str(Path(__file__)), "--receive"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         try:
@@ -305,16 +305,26 @@ def receiver() -> Iterator[str]:
 
 async def receive() -> None:
     """Be that."""
+    count = 0
 
     async def serve(stream: trio.SocketStream) -> None:
+        nonlocal count
         async with stream:
             seen = b""
             while b"\r\n\r\n" not in seen:
                 seen += await stream.receive_some()
+            if seen.startswith(b"GET"):
+                # Whoever measures asks how many it had.
+                said = str(count).encode()
+                await stream.send_all(
+                    ANSWER.replace(b"Length: 0", b"Length: %d" % len(said)) + said
+                )
+                return
             head, _, body = seen.partition(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
             while len(body) < length:
                 body += await stream.receive_some()
+            count += 1
             await stream.send_all(ANSWER)
 
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")

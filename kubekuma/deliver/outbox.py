@@ -75,15 +75,17 @@ def batches(due: Sequence[Delivery], now: datetime, *, at_least: int) -> list[li
     message only if there are ``at_least`` so many: then those too that would
     still wait for more.
     """
-    loose = [each for each in due if not each.together and not each.message.is_test]
+    shared: dict[str, list[Delivery]] = {}
+    for each in due:
+        if each.together or not each.message.is_test:
+            shared.setdefault(each.together, []).append(each)
     found: dict[str, list[Delivery]] = {}
     for each in due:
         if each.next_at > now:
             continue
-        if each.together:
-            found[each.together] = [it for it in due if it.together == each.together]
-        elif each in loose and len(loose) >= at_least:
-            found[""] = loose
+        others = shared.get(each.together, [])
+        if each.together or (not each.message.is_test and len(others) >= at_least):
+            found[each.together] = others
         else:
             found[each.id] = [each]
     return [*found.values()]

@@ -40,6 +40,8 @@ from kubekuma.model.provider import KEYED, Provider
 _log = structlog.get_logger(__name__)
 
 PORTION: Final = 100
+# For people: so that what belongs together is there together, whatever has broken down.
+WHOLE: Final = 20_000
 # To a receiver with an alert for each outage: so that a slow answer keeps few others waiting.
 AT_ONCE: Final = 8
 # All of them together, beyond one to each: however many hang, nobody waits for them.
@@ -231,7 +233,7 @@ class _Worker:
             return [[each] for each in await self.outbox.due(key, now, PORTION)]
         stormed = now - self.deliveries.storms.get(key, now - STORM) < STORM
         # What waits for others goes with the first of them.
-        due = await self.outbox.due(key, now + LONGEST_WAIT, PORTION)
+        due = await self.outbox.due(key, now + LONGEST_WAIT, WHOLE)
         over = overtaken(due, now)
         if over:
             await self.outbox.update(over)

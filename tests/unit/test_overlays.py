@@ -97,7 +97,7 @@ async def test_a_silence_may_end_for_each_monitor_once_it_is_up_again(
 ) -> None:
     del autojump_clock
     world = World()
-    overlays = Overlays(world.running, world.states)
+    overlays = Overlays(world.running, world.states, "monitoring")
     for name in ("db", "web"):
         world.put(name)
     nursery.start_soon(overlays.run, world.record)
