@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 import structlog
+import trio
 
 from kubekuma.alert.notices import notices
 from kubekuma.alert.plan import AlertPlan, Parent, Situation, Tell, plan_alerts
@@ -47,6 +48,8 @@ PARENT_SECONDS: Final = 5.0
 PARENT_BUDGET: Final = timedelta(seconds=60)
 # Clocks are set: what is weeks ahead is looked at again each day.
 MOST_AGAIN_SECONDS: Final = 86_400.0
+# So many outages are put into the outbox at once.
+PORTION: Final = 100
 MOST_DEDUPE_KEY: Final = 1024
 # Verdicts that are no outage, and told all the same.
 _TOLD: Final = frozenset({Verdict.DEGRADED, Verdict.UNKNOWN})
@@ -119,25 +122,43 @@ class Alerting:
         for key in self.parts.ledger.states:
             self.look_at(key)
         while True:
-            item = await self._queue.take()
-            error = await contain(partial(self._look, item), failed="not told", of=str(item))
-            if error is None:
-                self._queue.done(item)
-            else:
-                self._queue.failed(item, random.random())  # noqa: S311 - spreads retries
+            items, failed = await self._queue.take_some(PORTION), set[str | Key]()
+            outages = [each for each in items if isinstance(each, str)]
+            look = partial(self._plan_outages, outages, failed)
+            if await contain(look, failed="not told", count=len(outages)) is not None:
+                failed.update(outages)
+            for item in items:
+                if isinstance(item, Key):
+                    look = partial(self._plan_notices, item)
+                    if await contain(look, failed="not told", of=str(item)) is not None:
+                        failed.add(item)
+            for item in items:
+                if item in failed:
+                    self._queue.failed(item, random.random())  # noqa: S311 - spreads retries
+                else:
+                    self._queue.done(item)
 
-    async def _look(self, item: str | Key) -> None:
-        if isinstance(item, Key):
-            await self._plan_notices(item)
-        else:
-            await self._plan_outage(item)
+    async def _plan_outages(self, ids: Sequence[str], failed: set[str | Key]) -> None:
+        """Plan each by itself; what is to be told of all goes into the outbox at once.
 
-    async def _plan_outage(self, id_: str) -> None:
-        found, told = await self.store.read(_gathered, id_)
-        if found is not None:
-            found = attrs.evolve(found, changed=self._has_changed(found.key))
-            again = await self._plan(found, told, self.parts.running.get(found.key))
-            self._look_again(id_, again)
+        Where everything is down, a transaction for each would take too long.
+        """
+        gathered = await self.store.read(_gathered, ids) if ids else {}
+        planned: list[_Planned] = []
+        for id_, (found, told) in gathered.items():
+            plan = partial(self._plan_outage, found, told, planned)
+            if await contain(plan, failed="not told", of=id_) is not None:
+                failed.add(id_)
+        await self._carry_out(planned)
+        for each in planned:
+            self._look_again(each.found.id, each.again_at)
+
+    async def _plan_outage(
+        self, found: Outage, told: tuple[Told, ...], planned: "list[_Planned]"
+    ) -> None:
+        await trio.lowlevel.checkpoint()
+        found = attrs.evolve(found, changed=self._has_changed(found.key))
+        planned.append(self._plan(found, told, self.parts.running.get(found.key)))
 
     def _has_changed(self, key: Key) -> bool:
         state = self.parts.ledger.states.get(key)
@@ -150,16 +171,16 @@ class Alerting:
         if monitor is not None and state is not None:
             current = [*notices(monitor, state, self.burns.get(key, ""), at)]
         known = await self.store.read(open_notices, key) if key in self._noticed else []
-        again = [each.confirmed_at for each in current if each.confirmed_at > at]
-        for each in current:
-            if each.confirmed_at <= at:
-                told = await self.store.read(told_of, each.id)
-                again += filter(None, [await self._plan(each, told, monitor)])
         ids = {each.id for each in current}
-        for each in known:
-            if each.id not in ids:
-                over = attrs.evolve(each, ended_at=at)
-                await self._plan(over, await self.store.read(told_of, each.id), monitor)
+        over = [attrs.evolve(each, ended_at=at) for each in known if each.id not in ids]
+        due = [each for each in current if each.confirmed_at <= at]
+        planned = [
+            self._plan(each, await self.store.read(told_of, each.id), monitor)
+            for each in (*due, *over)
+        ]
+        await self._carry_out(planned)
+        again = [each.again_at for each in planned if each.again_at is not None]
+        again += [each.confirmed_at for each in current if each.confirmed_at > at]
         if not current:
             self._noticed.discard(key)
         self._look_again(key, min(again, default=None))
@@ -169,32 +190,45 @@ class Alerting:
             seconds = max((at - now()).total_seconds(), 0.0)
             self._queue.add_after(item, min(seconds, MOST_AGAIN_SECONDS))
 
-    async def _plan(
-        self, found: Outage, told: tuple[Told, ...], monitor: Monitor | None
-    ) -> datetime | None:
-        """Tell what there is to tell of one thing; return when to look again."""
+    def _plan(self, found: Outage, told: tuple[Told, ...], monitor: Monitor | None) -> "_Planned":
+        """What there is to tell of one thing, and when to look again."""
         situation = self._situation(found, told, monitor)
         plan = plan_alerts(situation)
-        at = situation.now
+        at, again_at = situation.now, plan.again_at
         link = self.acknowledge_url(found.id) if found.what is Happening.DOWN else ""
-        deliveries = [_delivery(each, found, monitor, told, at, link) for each in plan.tell]
-        decided = _decisions(plan, situation)
+        if plan.held and again_at is not None:
+            again_at = min(again_at, at + timedelta(seconds=PARENT_SECONDS))
+        return _Planned(
+            found=found,
+            deliveries=tuple(_delivery(each, found, monitor, told, at, link) for each in plan.tell),
+            decided=_decisions(plan, situation),
+            held=plan.held,
+            at=at,
+            again_at=again_at,
+        )
+
+    async def _carry_out(self, planned: "Sequence[_Planned]") -> None:
         # Until it is over, what was said stays said.
-        news = {} if self._decided.get(found.id) == decided else decided
-        if deliveries or news or found.ended_at is not None:
-            await self.store.write_durably(_put, found, deliveries, news, at)
+        news = [attrs.evolve(each, decided={}) if self._is_said(each) else each for each in planned]
+        changes = [
+            it for it in news if it.deliveries or it.decided or it.found.ended_at is not None
+        ]
+        if changes:
+            await self.store.write_durably(_put, changes)
             self.telling.bell.ring()
-        if found.ended_at is not None:
-            self._decided.pop(found.id, None)
-        else:
-            self._decided[found.id] = decided
-        if found.what is not Happening.DOWN and deliveries:
-            self._noticed.add(found.key)
-        if plan.held and news:
-            _log.info("outage is held back", monitor=str(found.key), why=plan.held)
-        if plan.held and plan.again_at is not None:
-            return min(plan.again_at, at + timedelta(seconds=PARENT_SECONDS))
-        return plan.again_at
+        for each in news:
+            if each.held and each.decided:
+                _log.info("outage is held back", monitor=str(each.found.key), why=each.held)
+        for each in planned:
+            if each.found.ended_at is not None:
+                self._decided.pop(each.found.id, None)
+            else:
+                self._decided[each.found.id] = each.decided
+            if each.found.what is not Happening.DOWN and each.deliveries:
+                self._noticed.add(each.found.key)
+
+    def _is_said(self, planned: "_Planned") -> bool:
+        return self._decided.get(planned.found.id) == planned.decided
 
     def _situation(
         self, found: Outage, told: tuple[Told, ...], monitor: Monitor | None
@@ -254,6 +288,18 @@ class Alerting:
             if found_parent.passed_at is None or found_parent.passed_at <= found.started_at:
                 self.check_now(key)
             yield found_parent
+
+
+@attrs.frozen(kw_only=True)
+class _Planned:
+    """What comes of one look: ``decided`` says why whom is not told, and ``held`` why nobody is."""
+
+    found: Outage
+    deliveries: tuple[Delivery, ...]
+    decided: Mapping[str, str]
+    held: str
+    at: datetime
+    again_at: datetime | None
 
 
 def _may_be_noticed(state: MonitorState) -> bool:
@@ -316,20 +362,18 @@ def _decisions(plan: AlertPlan, situation: Situation) -> Mapping[str, str]:
     return {str(each.provider): each.why for each in plan.waits}
 
 
-def _gathered(db: Connection, id_: str) -> tuple[Outage | None, tuple[Told, ...]]:
-    return outage(db, id_), told_of(db, id_)
+def _gathered(db: Connection, ids: Sequence[str]) -> Mapping[str, tuple[Outage, tuple[Told, ...]]]:
+    """Those of the outages that there are, with what was told of each."""
+    found = ((id_, outage(db, id_)) for id_ in ids)
+    return {id_: (each, told_of(db, id_)) for id_, each in found if each is not None}
 
 
-def _put(
-    db: Connection,
-    found: Outage,
-    deliveries: Sequence[Delivery],
-    decided: Mapping[str, str],
-    at: datetime,
-) -> None:
-    if found.ended_at is not None:
-        drop_unheard(db, found.id, at)
-        heard = {each.provider for each in told_of(db, found.id)}
-        deliveries = [each for each in deliveries if each.provider in heard]
-    insert_deliveries(db, deliveries)
-    note_decisions(db, found.id, found.key, decided, at)
+def _put(db: Connection, planned: Sequence[_Planned]) -> None:
+    for each in planned:
+        id_, deliveries = each.found.id, each.deliveries
+        if each.found.ended_at is not None:
+            drop_unheard(db, id_, each.at)
+            heard = {it.provider for it in told_of(db, id_)}
+            deliveries = tuple(it for it in deliveries if it.provider in heard)
+        insert_deliveries(db, deliveries)
+        note_decisions(db, id_, each.found.key, each.decided, each.at)

@@ -62,13 +62,17 @@ class WorkQueue(Generic[K]):
         while True:
             self._promote()
             if self._ready:
-                key = self._ready.popleft()
-                self._waiting.discard(key)
-                self._processing.add(key)
-                return key
+                return self._taken()
             next_at = self._later[0][0] if self._later else float("inf")
             with trio.move_on_at(next_at):
                 await self._changed.wait()
+
+    async def take_some(self, most: int) -> list[K]:
+        """The next key, and those that are ready behind it, ``most`` in all."""
+        keys = [await self.take()]
+        while self._ready and len(keys) < most:
+            keys.append(self._taken())
+        return keys
 
     def done(self, key: K) -> None:
         """``key`` has been dealt with."""
@@ -83,6 +87,12 @@ class WorkQueue(Generic[K]):
         delay = self._backoff.delay(attempt, chance)
         self.add_after(key, delay)
         return delay
+
+    def _taken(self) -> K:
+        key = self._ready.popleft()
+        self._waiting.discard(key)
+        self._processing.add(key)
+        return key
 
     def _release(self, key: K) -> None:
         self._processing.discard(key)

@@ -17,6 +17,18 @@ async def test_keys_are_taken_in_the_order_of_their_adding_and_each_once() -> No
     assert len(queue) == 0
 
 
+async def test_several_are_taken_at_once_and_never_those_that_are_dealt_with() -> None:
+    queue = WorkQueue[str]()
+    for key in "abcd":
+        queue.add(key)
+    assert await queue.take_some(3) == ["a", "b", "c"]
+    queue.add("a")
+    assert await queue.take_some(3) == ["d"]
+    for key in "abcd":
+        queue.done(key)
+    assert await queue.take_some(3) == ["a"]
+
+
 async def test_a_key_added_while_it_is_dealt_with_comes_again_and_not_before() -> None:
     queue = WorkQueue[str]()
     queue.add("a")
