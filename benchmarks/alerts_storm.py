@@ -8,6 +8,7 @@ meanwhile a clock ticks beside that, and notes how late it is.
 """
 
 import argparse
+import gc
 import math
 import tempfile
 import time
@@ -23,6 +24,7 @@ import trio
 from alerts import document, receiver
 
 from kubekuma.alerting import Alerting
+from kubekuma.app import COLLECTIONS
 from kubekuma.kube.secrets import SecretCache, Values
 from kubekuma.model.kinds import MONITOR, POLICY, PROVIDER
 from kubekuma.model.meta import Key
@@ -70,6 +72,8 @@ async def storm(folder: Path, url: str, count: int) -> None:
     alerting = Alerting(parts, store, telling, lambda _: None, {}, lambda _: "")
     writer = Writer(store, alerting.noticed, parts.store_health)
     late: list[float] = []
+    gc.set_threshold(*COLLECTIONS)
+    gc.freeze()
     async with trio.open_nursery() as nursery:
         events_in, events_out = trio.open_memory_channel[Event](1000)
         recorder = partial(

@@ -1,4 +1,4 @@
-"""Hundreds of monitors are down at once: people get one message for each group, and nobody waits."""
+"""Hundreds of monitors are down at once: people get one message for each group."""
 
 from functools import partial
 from pathlib import Path

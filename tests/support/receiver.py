@@ -20,7 +20,7 @@ class Receiver:
     paths: list[str] = attrs.field(factory=list)
     seen: list[dict[str, str]] = attrs.field(factory=list)  # headers, in lower case
     silent: bool = False
-    echoes: bool = False  # answers with the address that it was asked for
+    echoes: bool = False  # answers with the address that it was asked for, and all headers
     # Called once, with a message in hand: before it is answered, or after that.
     before: Callable[[], None] | None = None
     after: Callable[[], None] | None = None
@@ -74,7 +74,7 @@ class Receiver:
                     self.got.append(json.loads(body))
                 self._call("before")
                 code, _, phrase = status.partition(" ")
-                text = f"Cannot POST {path}".encode() if self.echoes else b""
+                text = f"Cannot POST {path} {headers}".encode() if self.echoes else b""
                 length = ("Content-Length", str(len(text)))
                 said = [*self.headers, length, ("Connection", "close")]
                 head = h11.Response(status_code=int(code), reason=phrase.encode(), headers=said)
