@@ -18,6 +18,8 @@ TOGETHER_SECONDS: Final = 0.1
 # if there are thousands of silences.
 PORTION: Final = 200
 PORTION_SECONDS: Final = 0.005
+# What came and went before it was recorded, or was missed, is found after so long.
+AGAIN_SECONDS: Final = 300.0
 
 
 class Overlays:
@@ -92,10 +94,13 @@ class Overlays:
                 if number % PORTION == 0 or trio.current_time() - began > PORTION_SECONDS:
                     await trio.lowlevel.checkpoint()
                     began = trio.current_time()
-            await self._changed.wait()
-            await trio.sleep(TOGETHER_SECONDS)
+            with trio.move_on_after(AGAIN_SECONDS) as waited:
+                await self._changed.wait()
+                await trio.sleep(TOGETHER_SECONDS)
             self._changed = trio.Event()
             news, self._news = self._news, []
+            if waited.cancelled_caught:
+                news = [lambda _: True]
 
     def _has_ended(self, silence: Key, monitor: Key, standing: Standing) -> bool:
         since = self._until_up.get(silence)

@@ -12,7 +12,7 @@ from kubekuma.model.meta import Key
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.reach import selector
 from kubekuma.model.state import MonitorState, Overlaid, Standing
-from kubekuma.overlays import PORTION, Overlays
+from kubekuma.overlays import AGAIN_SECONDS, PORTION, Overlays
 
 WINDOW = Key("shop", "work")
 TAGGED = selector(Match(tags=("db",)), "shop", "monitoring")
@@ -128,3 +128,18 @@ async def test_a_silence_may_end_for_each_monitor_once_it_is_up_again(
     assert await told() == {"web": (False, False)}
     overlays.silence(WINDOW, ALL, at(30))
     assert await told() == {"db": (False, True), "web": (False, True)}
+
+
+async def test_what_was_missed_is_found_after_a_while(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    del autojump_clock
+    world = World()
+    overlays = Overlays(world.running, world.states, "monitoring")
+    world.put("db")
+    nursery.start_soon(overlays.run, world.record)
+    await trio.sleep(1)
+    # A silence that came and went before anybody had recorded that it had come.
+    world.states[Key("shop", "db")] = MonitorState(standing=Standing(silenced=True))
+    await trio.sleep(AGAIN_SECONDS + 1)
+    assert world.taken() == {"db": (False, False)}
