@@ -3,7 +3,7 @@
 Where a person has said what time counts as, it counts as that.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -77,6 +77,14 @@ class Uptime:
             return None
         hundredths = self.good_ms * 10_000 // watched
         return f"{hundredths // 100}.{hundredths % 100:02}"
+
+
+def total(uptimes: Iterable[Uptime]) -> Uptime:
+    """The uptime of several monitors, or windows, as of one: time is added to time."""
+    good = down = 0
+    for each in uptimes:
+        good, down = good + each.good_ms, down + each.down_ms
+    return Uptime(good_ms=good, down_ms=down)
 
 
 def uptimes_of(db: Connection, key: Key, now: datetime) -> dict[str, Uptime]:

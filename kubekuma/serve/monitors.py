@@ -16,7 +16,7 @@ from kubekuma.record.incidents import Incident, incidents
 from kubekuma.record.reclassified import Reclassification, reclassifications
 from kubekuma.record.store import Reading
 from kubekuma.record.times import Window
-from kubekuma.record.uptime import WINDOWS, Uptime, uptimes_of
+from kubekuma.record.uptime import WINDOWS, Uptime, total, uptimes_of
 from kubekuma.serve.board import Board, Row
 from kubekuma.serve.history import exact, known, read
 from kubekuma.serve.query import (
@@ -51,6 +51,17 @@ def monitor_routes(board: Board, store: Reading, now: Callable[[], datetime]) ->
         views = [summary_view(row, board.uptimes) for row in page[:limit]]
         more = key_cursor(page[limit - 1].key) if len(page) > limit else None
         return jsonify(items=views, **({"continue": more} if more else {}))
+
+    @routes.get("/uptime")
+    async def show_uptime() -> Response:
+        query = request.args
+        known_only(query, "namespace", "type", "tag", "q")
+        rows = await _page(board, _wanted(query), None, None)
+        sums = {
+            name: total(known.get(row.key, Uptime()) for row in rows)
+            for name, known in board.uptimes.items()
+        }
+        return jsonify(monitors=len(rows), uptime=_uptime_view(sums))
 
     @routes.get("/<namespace>/<name>")
     async def show_monitor(namespace: str, name: str) -> Response:
@@ -189,9 +200,9 @@ def _cause_view(cause: Cause) -> dict[str, Any]:
 
 
 async def _page(
-    board: Board, wanted: Callable[[Row], bool], after: Key | None, limit: int
+    board: Board, wanted: Callable[[Row], bool], after: Key | None, limit: int | None
 ) -> list[Row]:
-    """The first ``limit`` rows behind ``after`` that are wanted."""
+    """The first ``limit`` rows behind ``after`` that are wanted; all of them if it is None."""
     found: list[Row] = []
     for number, row in enumerate(board.rows(), 1):
         if number % PORTION == 0:

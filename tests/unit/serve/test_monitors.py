@@ -363,3 +363,22 @@ def test_an_outage_names_the_parents_that_failed_as_well() -> None:
             "since": "2026-01-01T00:00:30.000Z",
         }
     ]
+
+
+async def test_uptime_of_several_is_that_of_their_time_together(store: Store, world: World) -> None:
+    world.uptimes = {
+        "24h": {WEB: Uptime(good_ms=900, down_ms=100), MAIL: Uptime(good_ms=3000)},
+        "7d": {MAIL: Uptime(good_ms=1, down_ms=1)},
+    }
+    client = world.app(store).test_client()
+    assert await got(client, f"{LIST}/uptime?namespace=shop") == {
+        "monitors": 2,
+        "uptime": {"24h": "97.50", "7d": "50.00"},
+    }
+    assert await got(client, f"{LIST}/uptime?tag=eu") == {
+        "monitors": 1,
+        "uptime": {"24h": "90.00", "7d": None},
+    }
+    assert (
+        "state is not a parameter" in (await got(client, f"{LIST}/uptime?state=up", 400))["detail"]
+    )
