@@ -1,6 +1,7 @@
 """From outages to messages: gathers what a plan rests on, and carries it out in one transaction."""
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -144,9 +145,11 @@ class Alerting:
         Where everything is down, a transaction for each would take too long.
         """
         gathered = await self.store.read(_gathered, ids) if ids else {}
+        dependents = Counter(key for it in self.parts.running.values() for key in it.parents)
         planned: list[_Planned] = []
         for id_, (found, told) in gathered.items():
-            plan = partial(self._plan_outage, found, told, planned)
+            outage_ = attrs.evolve(found, dependents=dependents[found.key])
+            plan = partial(self._plan_outage, outage_, told, planned)
             if await contain(plan, failed="not told", of=id_) is not None:
                 failed.add(id_)
         await self._carry_out(planned)

@@ -126,10 +126,19 @@ def _text(tell: Tell, outage: Outage, monitor: Monitor | None, now: datetime) ->
     lines = [
         *_lines(tell, outage, why, since, now),
         changed if outage.changed else "",
+        _dependents(outage) if tell.happening is Happening.DOWN else "",
         target,
         monitor.spec.description or "",
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _dependents(outage: Outage) -> str:
+    count = outage.dependents
+    if not count:
+        return ""
+    them = "1 monitor depends" if count == 1 else f"{count} monitors depend"
+    return f"{them} on it: nobody is told of them meanwhile."
 
 
 def _lines(tell: Tell, outage: Outage, why: str, since: str, now: datetime) -> Sequence[str]:

@@ -29,6 +29,7 @@ class Outage:
     reason: str
     message: str
     changed: bool = False  # target or criteria, since it began
+    dependents: int = 0  # monitors of which nobody is told meanwhile
     acknowledged_by: str = ""  # empty: by nobody
     acknowledged_until: datetime | None = None  # None: as long as it lasts
 

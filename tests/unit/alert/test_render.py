@@ -115,3 +115,19 @@ def test_that_the_monitor_was_changed_while_it_was_down_is_said() -> None:
         said = "What is checked, or what passes, was changed while it was down."
         assert said not in same.text
         assert said in other.text
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, ""),
+        (1, "1 monitor depends on it: nobody is told of them meanwhile."),
+        (29, "29 monitors depend on it: nobody is told of them meanwhile."),
+    ],
+)
+def test_a_parent_says_of_how_many_others_nobody_is_told(count: int, said: str) -> None:
+    monitor = load_monitor(resource("Monitor", "web", **TCP))
+    tell = Tell(provider=Key("shop", "chat"), happening=Happening.DOWN)
+    message = message_of(tell, outage(dependents=count), monitor, at(50))  # type: ignore[arg-type]
+    assert said in message.text
+    assert ("depend" in message.text) is bool(count)
