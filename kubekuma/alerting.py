@@ -12,7 +12,7 @@ import attrs
 import structlog
 import trio
 
-from kubekuma.alert.notices import notices
+from kubekuma.alert.notices import ended, ends_quietly, notices
 from kubekuma.alert.plan import AlertPlan, Parent, Situation, Tell, plan_alerts
 from kubekuma.alert.render import message_of
 from kubekuma.alert.route import PLAIN, Route, routes
@@ -174,8 +174,7 @@ class Alerting:
         if monitor is not None and state is not None:
             current = [*notices(monitor, state, self.burns.get(key, ""), at)]
         known = await self.store.read(open_notices, key) if key in self._noticed else []
-        ids = {each.id for each in current}
-        over = [attrs.evolve(each, ended_at=at) for each in known if each.id not in ids]
+        over = [attrs.evolve(each, ended_at=at) for each in ended(known, current)]
         due = [each for each in current if each.confirmed_at <= at]
         planned = [
             self._plan(each, await self.store.read(told_of, each.id), monitor)
@@ -251,9 +250,7 @@ class Alerting:
 
         is_outage = found.what is Happening.DOWN
         begun, over = of(found.what), {it.provider for it in of(Happening.UP)}
-        # What ends in an outage, a pause or a deletion is not well again.
-        watched = monitor is not None and standing is not None and not standing.paused
-        is_worse = standing is not None and standing.verdict in {Verdict.DOWN, Verdict.PENDING}
+        watched = standing if monitor is not None else None
         return Situation(
             outage=found,
             told=told,
@@ -261,7 +258,8 @@ class Alerting:
             flapping_routes=of(Happening.FLAPPING) if is_outage else (),
             deaf=frozenset(it.provider for it in begun) - over,
             acknowledged_to=frozenset(it.provider for it in of(Happening.ACKNOWLEDGED)),
-            quiet=not is_outage and (not watched or is_worse),
+            quiet=ends_quietly(found.what, watched) and not is_outage,
+            keepers=frozenset(it.provider for it in told if directory.keeps_alerts(it.provider)),
             muted=muted,
             flaps=standing is not None and standing.flapping,
             parents=tuple(self._parents(found, monitor)) if monitor is not None else (),
@@ -362,7 +360,7 @@ def _decisions(plan: AlertPlan, situation: Situation) -> Mapping[str, str]:
         return {"": plan.held}
     if not situation.routes:
         return {"": "no policy and no default provider wants to hear of it"}
-    return {str(each.provider): each.why for each in plan.waits}
+    return {str(each.provider): each.why for each in plan.waits if each.why}
 
 
 def _gathered(db: Connection, ids: Sequence[str]) -> Mapping[str, tuple[Outage, tuple[Told, ...]]]:

@@ -32,7 +32,7 @@ class Announcements:
     parts: Parts
     store: Store
     telling: Telling
-    _put: set[tuple[str, Announcement]] = attrs.field(factory=set, init=False)
+    _put: set[str] = attrs.field(factory=set, init=False)
 
     async def run(self) -> None:
         """Look and announce, until cancelled."""
@@ -47,14 +47,15 @@ class Announcements:
             schedule = window.spec.schedule
             if not window.spec.enabled or schedule is None:
                 continue
-            found = announcements(window, occurrences(schedule), at)
-            due += [(window, each) for each in found]
-        new = [(window, each) for window, each in due if (window.meta.uid, each) not in self._put]
-        for window, each in new:
-            await self.store.write_durably(insert_deliveries, [*self._deliveries(window, each)])
+            said = announcements(window, occurrences(schedule), at)
+            due += [(window, each) for each in said]
+        # Each time anew: who hears of it may be known a little later than the window.
+        found = [it for window, each in due for it in self._deliveries(window, each)]
+        new = [each for each in found if each.id not in self._put]
+        if new:
+            await self.store.write_durably(insert_deliveries, new)
             self.telling.bell.ring()
-        # Of what is not due any more nothing need be remembered.
-        self._put = {(window.meta.uid, each) for window, each in due}
+        self._put = {each.id for each in found}
 
     def _deliveries(self, window: Window, each: Announcement) -> Iterator[Delivery]:
         at, home = now(), self.parts.config.kube_namespace
@@ -63,8 +64,7 @@ class Announcements:
         directory, found = self.parts.directory, dict[Key, Key | None]()
         for monitor in chosen:
             for route in routes(monitor, Happening.MAINTENANCE, directory):
-                # Who keeps alerts has no place for what is none.
-                if not route.is_keyed or route.takes_anything:
+                if not directory.keeps_alerts(route.provider):
                     found.setdefault(route.provider, route.policy)
         for provider, policy in found.items():
             message = announcement_message(window, each, provider, len(chosen), at)

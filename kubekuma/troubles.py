@@ -75,7 +75,7 @@ class Troubles:
     telling: Telling
     _known: dict[str, Known] = attrs.field(factory=dict, init=False)
     _not_before: dict[Key, float] = attrs.field(factory=dict, init=False)
-    _proved: datetime | None = attrs.field(default=None, init=False)
+    _proved: set[str] = attrs.field(factory=set, init=False)
 
     async def run(self) -> None:
         """Look and tell, until cancelled."""
@@ -151,9 +151,7 @@ class Troubles:
             return
         at = now()
         due = last_proof(at)
-        if due == self._proved:
-            return
-        deliveries = [
+        found = [
             Delivery(
                 id=each.id,
                 outage=f"proof:{due:%Y-%m-%d}",
@@ -165,10 +163,12 @@ class Troubles:
             for key in self._providers()
             for each in [self._proof(key, due, at)]
         ]
-        # After a restart they are there already: the same week has the same names.
-        await self.store.write_durably(insert_deliveries, deliveries)
-        self._proved = due
-        self.telling.bell.ring()
+        new = [each for each in found if each.id not in self._proved]
+        if new:
+            # After a restart they are there already: the same week has the same names.
+            await self.store.write_durably(insert_deliveries, new)
+            self.telling.bell.ring()
+        self._proved = {each.id for each in found}
 
     def _proof(self, provider: Key, due: datetime, at: datetime) -> Message:
         parts = self.parts
@@ -176,7 +176,9 @@ class Troubles:
         shown = Counter(state.standing.shown for state in states)
         counts = ", ".join(f"{count} {name}" for name, count in shown.most_common())
         troubles = [it.trouble.said for it in self._known.values() if it.told]
-        said = "all is well with us" if not troubles else f"{len(troubles)} troubles of our own"
+        said = "all is well with us" if not troubles else "not all is well with us"
+        count = len(parts.running)
+        watched = "1 monitor is watched" if count == 1 else f"{count} monitors are watched"
         id_ = sha256(f"proof\n{due:%Y-%m-%d}\n{provider}".encode()).hexdigest()[:32]
         return Message(
             id=id_,
@@ -185,7 +187,7 @@ class Troubles:
             monitor=Key(parts.config.kube_namespace, "kubekuma"),
             name=NAME,
             severity=AlertSeverity.INFO,
-            title=f"{NAME}: {said}, {len(parts.running)} monitors are watched",
+            title=f"{NAME}: {said}, {watched}",
             text="\n".join([counts, *troubles]),
             since=due,
             at=at,

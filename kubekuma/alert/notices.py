@@ -7,9 +7,7 @@ from hashlib import sha256
 from kubekuma.model.alert import Outage
 from kubekuma.model.monitor import Monitor
 from kubekuma.model.policy import Happening
-from kubekuma.model.state import MonitorState, Verdict
-
-NOTICES = (Happening.DEGRADED, Happening.UNKNOWN, Happening.CERT_EXPIRING, Happening.BUDGET_BURN)
+from kubekuma.model.state import MonitorState, Standing, Verdict
 
 
 def notices(monitor: Monitor, state: MonitorState, burns: str, now: datetime) -> Iterator[Outage]:
@@ -41,6 +39,31 @@ def notices(monitor: Monitor, state: MonitorState, burns: str, now: datetime) ->
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         # Once a day is enough to be told of one and the same trouble.
         yield _notice(Happening.BUDGET_BURN, monitor, midnight, "BudgetBurn", burns)
+
+
+def ended(known: Sequence[Outage], current: Sequence[Outage]) -> Iterator[Outage]:
+    """What was told and is not so any more. What cannot be checked for another reason still is."""
+    ids = {each.id for each in current}
+    unknown = any(each.what is Happening.UNKNOWN for each in current)
+    for each in known:
+        if each.id not in ids and not (unknown and each.what is Happening.UNKNOWN):
+            yield each
+
+
+def ends_quietly(what: Happening, standing: Standing | None) -> bool:
+    """Whether what is told as ``what`` ends in something worse, so that nobody need hear of that.
+
+    ``standing``: None if the monitor is not watched any more.
+    """
+    if standing is None or standing.paused:
+        return True
+    match what:
+        case Happening.DEGRADED:
+            return standing.verdict is not Verdict.UP
+        case Happening.UNKNOWN:
+            return standing.verdict in {Verdict.DOWN, Verdict.PENDING}
+        case _:
+            return False
 
 
 def _ends(

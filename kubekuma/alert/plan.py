@@ -42,6 +42,8 @@ class Situation:
     # Who hears that somebody sees to it.
     acknowledged_to: frozenset[Key] = frozenset()
     quiet: bool = False  # it ends in something else that is told: nobody need hear of its end
+    # Who has an alert of it that would stay open without a word.
+    keepers: frozenset[Key] = frozenset()
     muted: str = ""  # by whom or what: planned work, a silence; empty: by nothing
     flaps: bool = False
     parents: tuple[Parent, ...] = ()
@@ -64,11 +66,11 @@ class Tell:
 
 @attrs.frozen(kw_only=True)
 class Waits:
-    """A provider that is not told yet."""
+    """A provider that is not told yet; ``why`` is empty if it was, and is to be reminded."""
 
     provider: Key
     until: datetime
-    why: str
+    why: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -129,7 +131,7 @@ def _next(it: Situation, route: Route, last: _Last | None) -> Tell | Waits | Non
     due = last.at + route.resend
     opens = min(opening(way.hours, max(due, it.now)) for way in route.ways)
     if opens > it.now:
-        return Waits(provider=route.provider, until=opens, why="a reminder")
+        return Waits(provider=route.provider, until=opens)
     return _tell(route, Happening.DOWN, reminder=last.count)
 
 
@@ -207,7 +209,8 @@ def _recoveries(it: Situation) -> Iterator[Tell]:
     for provider in heard:
         if provider in done:
             continue
-        route, quiet = routes.get(provider), it.quiet or provider in it.deaf
+        route = routes.get(provider)
+        quiet = provider in it.deaf or (it.quiet and provider not in it.keepers)
         if route is None or quiet:
             yield Tell(provider=provider, happening=Happening.UP, quiet=quiet)
         else:

@@ -149,7 +149,7 @@ def _lines(tell: Tell, outage: Outage, why: str, since: str, now: datetime) -> S
         case Happening.UP, Happening.DEGRADED | Happening.UNKNOWN:
             return [f"It was not for {ago}, {since}.", why]
         case Happening.UP, _:
-            return []
+            return [f"What was said before is over: {why}."]
         case Happening.FLAPPING, _:
             return ["It changes too often to tell each change.", f"Down first {since}.", why]
         case _, Happening.CERT_EXPIRING:

@@ -53,6 +53,10 @@ class Directory:
             self._chosen[key] = (monitor, found)
         return found
 
+    def keeps_alerts(self, provider: Key) -> bool:
+        """Whether it has alerts that are opened and closed, and is no mere receiver of events."""
+        return _is_of(KEYED - {ProviderType.WEBHOOK}, provider, self)
+
     @cached_property
     def walks(self) -> Mapping[str, _Walk]:
         """The policies of each namespace in order, with whom each selects."""
@@ -94,7 +98,6 @@ class Route:
     provider: Key
     policy: Key | None
     is_keyed: bool = False  # has an alert of its own for each outage
-    takes_anything: bool = False  # hears also of what is no alert
     ways: tuple[Way, ...] = (Way(),)
     wait: timedelta = timedelta(0)  # for more messages, to put them together
     group: str = ""
@@ -195,7 +198,6 @@ def _route(
         provider=key,
         policy=policy.meta.key,
         is_keyed=is_keyed,
-        takes_anything=_is_of({ProviderType.WEBHOOK}, key, directory),
         ways=tuple(ways),
         wait=timedelta(seconds=0 if is_keyed else routing.group.wait_seconds),
         group="" if is_keyed else _group(policy, monitor),
@@ -246,7 +248,6 @@ def _defaults(monitor: Monitor, directory: Directory) -> Iterator[Route]:
                 provider=key,
                 policy=None,
                 is_keyed=is_keyed,
-                takes_anything=_is_of({ProviderType.WEBHOOK}, key, directory),
                 wait=timedelta(0) if is_keyed else DEFAULT_WAIT,
                 resend=timedelta(minutes=minutes) if minutes else None,
             )

@@ -508,10 +508,15 @@ async def test_planned_work_is_announced_to_those_who_hear_of_its_monitors(
     work = {"title": "New disks", "match": {}, "schedule": schedule, "notify": notify}
     async with cluster(tmp_path) as api:
         async with program(tmp_path):
-            await api.apply(hook(receiver))
-            await api.apply(policy())
             await up(api, site)
             await api.apply(resource("MaintenanceWindow", "disks", **work))
+            # It is known before there is anybody to tell.
+            await until(
+                partial(api.get, f"{GROUP}/namespaces/shop/maintenancewindows/disks"),
+                lambda it: "nextOccurrence" in it.get("status", {}),
+            )
+            await api.apply(hook(receiver))
+            await api.apply(policy())
             await told(receiver, ("disks", "maintenance"))
             assert receiver.got[0]["title"].startswith("Planned work in ")
         async with program(tmp_path):

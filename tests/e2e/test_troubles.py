@@ -98,12 +98,28 @@ async def test_once_a_week_it_is_said_that_all_is_well(
             await until(api.monitor, state_is("up"))
             await named(api, receiver, weeklyProof=True)
             (said,) = await heard(receiver, 1)
-            assert said["title"] == "KubeKuma: all is well with us, 1 monitors are watched"
+            assert said["title"] == "KubeKuma: all is well with us, 1 monitor is watched"
             assert said["text"] == "1 up"
         async with program(tmp_path):
             await until(api.monitor, state_is("up"))
     # The next process says nothing of the same week again.
     assert len(receiver.got) == 1
+
+
+async def test_who_is_named_later_in_the_week_hears_it_then(
+    nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubekuma.troubles.LOOK_SECONDS", 0.1)
+    site, receiver = await started(nursery), await receiving(nursery)
+    async with cluster(tmp_path) as api, program(tmp_path):
+        alerting = {"systemProviderRefs": ["ops"], "weeklyProof": True}
+        await api.apply({**SETTINGS, "spec": {**SETTINGS["spec"], "alerting": alerting}})
+        await api.apply(monitor(site))
+        # There is nobody of that name yet.
+        await until(api.monitor, state_is("up"))
+        await named(api, receiver, weeklyProof=True)
+        (said,) = await heard(receiver, 1)
+        assert said["title"].startswith("KubeKuma: all is well with us")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from build import at, monitor
 
-from kubekuma.alert.notices import notices
+from kubekuma.alert.notices import ended, ends_quietly, notices
 from kubekuma.model.alert import Outage
 from kubekuma.model.policy import Happening
 from kubekuma.model.result import Outcome, Reason
@@ -96,3 +96,40 @@ def test_a_budget_that_burns_is_told_of_once_a_day() -> None:
 def test_nothing_is_told_of_what_is_paused() -> None:
     assert found(10, Verdict.DEGRADED, paused=True) == []
     assert found(10, Verdict.DEGRADED, spec={"enabled": False}) == []
+
+
+def test_what_cannot_be_checked_for_another_reason_has_not_ended() -> None:
+    first = one(10, Verdict.UNKNOWN)
+    other = one(99, Verdict.UNKNOWN, reason=Reason.SECRET_MISSING)
+    assert [*ended([first], [other])] == []
+    assert [*ended([first, other], [])] == [first, other]
+
+
+def test_a_renewed_certificate_ends_what_was_said_of_the_old_one() -> None:
+    old = one(95 * DAY, spec={"target": HTTPS}, certificate_expires_at=at(100 * DAY))
+    new = one(95 * DAY, spec={"target": HTTPS}, certificate_expires_at=at(110 * DAY))
+    assert [*ended([old], [new])] == [old]
+    assert [*ended([old], [old])] == []
+
+
+@pytest.mark.parametrize(
+    ("what", "verdict", "quietly"),
+    [
+        (Happening.DEGRADED, Verdict.UP, False),
+        (Happening.DEGRADED, Verdict.DOWN, True),
+        (Happening.DEGRADED, Verdict.PENDING, True),
+        # It is not well: nobody knows.
+        (Happening.DEGRADED, Verdict.UNKNOWN, True),
+        (Happening.UNKNOWN, Verdict.UP, False),
+        (Happening.UNKNOWN, Verdict.DEGRADED, False),
+        (Happening.UNKNOWN, Verdict.DOWN, True),
+        # Renewed is renewed, whatever else is wrong.
+        (Happening.CERT_EXPIRING, Verdict.DOWN, False),
+    ],
+)
+def test_nobody_hears_of_the_end_of_what_becomes_worse(
+    what: Happening, verdict: Verdict, *, quietly: bool
+) -> None:
+    assert ends_quietly(what, Standing(verdict=verdict)) is quietly
+    assert ends_quietly(what, Standing(verdict=verdict, paused=True))
+    assert ends_quietly(what, None)

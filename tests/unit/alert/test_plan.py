@@ -351,3 +351,21 @@ def test_what_ends_in_something_worse_ends_without_a_word() -> None:
     assert it.look(60) == []
     (tell,) = Story(told=it.told[:1], ended=60, facts={"quiet": True}).plan(60).tell
     assert (tell.happening, tell.quiet) == (UP, True)
+
+
+def test_an_alert_is_closed_also_where_people_hear_of_no_end() -> None:
+    it = Story((route(CHAT), route(PAGER, is_keyed=True)), what=Happening.DEGRADED)
+    it.look(40)
+    it.ended = 60
+    it.facts |= {"quiet": True, "keepers": frozenset({PAGER})}
+    assert it.look(60) == [("pager", "up")]
+    # Its policy routes to it no more, and the alert is there all the same.
+    gone = Story((), told=it.told[:2], ended=60, facts=it.facts)
+    assert gone.look(60) == [("pager", "up")]
+
+
+def test_a_reminder_that_is_not_due_is_no_reason_why_somebody_was_not_told() -> None:
+    it = Story((route(resend=minutes(30)),))
+    it.look(40)
+    (waits,) = it.plan(50).waits
+    assert (waits.provider, waits.why) == (CHAT, "")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.world import resource
 
 from kubekuma.alert.plan import Tell
+from kubekuma.alert.render import _WORDS as WORDS
 from kubekuma.alert.render import message_of
 from kubekuma.kit.template import Shape
 from kubekuma.model.alert import Message, Outage
@@ -131,3 +132,19 @@ def test_a_parent_says_of_how_many_others_nobody_is_told(count: int, said: str) 
     message = message_of(tell, outage(dependents=count), monitor, at(50))  # type: ignore[arg-type]
     assert said in message.text
     assert ("depend" in message.text) is bool(count)
+
+
+@pytest.mark.parametrize("what", WORDS)
+def test_no_message_is_without_words(what: Happening) -> None:
+    # Some services refuse an empty text for good.
+    spec: dict[str, Any] = {
+        "type": "domainExpiry",
+        "target": {"domainExpiry": {"domain": "example.org"}},
+    }
+    monitor = load_monitor(resource("Monitor", "web", **spec))
+    for happening in (what, Happening.UP):
+        over = at(90) if happening is Happening.UP else None
+        tell = Tell(provider=Key("shop", "chat"), happening=happening)
+        message = message_of(tell, outage(what=what, ended_at=over), monitor, at(100))  # type: ignore[arg-type]
+        assert message.text.strip()
+        assert message.title.strip() != "shop/web"
